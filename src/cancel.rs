@@ -1,0 +1,43 @@
+//! The wish to stop, carried to every loop that can take a while. Must not know who wishes it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Why the work is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// SIGTERM or SIGINT: stop after the current commit, exit 143.
+    Signal,
+    /// Another run has taken the lock over: stop without another commit, exit 75.
+    LostLock,
+    /// A station of the same stage has failed: drain and report that failure.
+    Failure,
+}
+
+/// A flag shared by all clones; the first cause stays.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicU8>);
+
+impl Cancel {
+    /// Asks everyone who holds a clone to stop.
+    pub fn cancel(&self, cause: Cause) {
+        let code = cause as u8 + 1;
+        // Losing the race means that an earlier cause is already set, and that one is kept.
+        let _ = self.0.compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// The cause, once somebody asked to stop.
+    pub fn cause(&self) -> Option<Cause> {
+        match self.0.load(Ordering::SeqCst) {
+            0 => None,
+            1 => Some(Cause::Signal),
+            2 => Some(Cause::LostLock),
+            _ => Some(Cause::Failure),
+        }
+    }
+
+    /// Whether somebody asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.cause().is_some()
+    }
+}
