@@ -20,4 +20,5 @@ pub mod digest;
 pub mod event;
 pub mod id;
 pub mod outcome;
+pub mod storage;
 pub mod table;
