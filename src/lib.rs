@@ -19,4 +19,5 @@ pub mod clock;
 pub mod digest;
 pub mod event;
 pub mod id;
+pub mod image;
 pub mod outcome;

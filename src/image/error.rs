@@ -51,7 +51,9 @@ pub enum Error {
         detail: String,
     },
     /// The decoder panicked.
-    #[error("the decoder gave up on the file in a way that it should not ({detail}); report it, and save the file anew")]
+    #[error(
+        "the decoder gave up on the file in a way that it should not ({detail}); report it, and save the file anew"
+    )]
     Panic {
         /// The panic's message.
         detail: String,

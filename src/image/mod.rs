@@ -6,20 +6,20 @@
 //! [`SourceImage`] → [`decode`] → [`DecodedImage`] → (a network, or [`threshold`]) → [`upsample`] → [`Matte`] →
 //! [`compose`] → [`Cutout`] → [`encode`].
 
-mod cmyk;
 mod colour;
 mod compose;
 mod decode;
 pub mod encode;
 mod error;
 mod exif;
+mod formats;
 mod geometry;
 mod jpeg;
 mod matte;
-mod png;
+mod orient;
+mod png_file;
 mod probe;
 mod threshold;
-mod tiff;
 
 pub use compose::compose;
 pub use decode::decode;
