@@ -167,7 +167,7 @@ impl<'a> Section<'a> {
     }
 
     /// Ends the reading: a key that was never asked for is an error with the nearest known one.
-    pub fn finish(self) -> Result<(), Error> {
+    pub fn finish(&self) -> Result<(), Error> {
         let asked = self.asked.borrow();
         for (key, _) in self.table {
             let name: &str = key.get_ref();

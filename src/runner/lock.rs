@@ -2,6 +2,7 @@
 //! deleted to be retaken, and the heartbeat is a separate object. Must not know what is done under the lock.
 
 use super::Error;
+use super::heart::Heart;
 use crate::cancel::{Cancel, Cause};
 use crate::clock::{self, Timestamp};
 use crate::id;
@@ -9,13 +10,9 @@ use crate::storage::{Created, Store};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
-use std::sync::mpsc;
-use std::time::Duration;
 
 /// A holder without a heartbeat for this long, by the store's clock, is taken for dead.
 const SILENCE_SECONDS: i64 = 90;
-/// How often a holder says that it lives.
-const BEAT: Duration = Duration::from_secs(15);
 
 /// Who holds, or held, a lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +45,7 @@ pub struct Lock {
     folder: String,
     epoch: u64,
     owner: String,
-    stop: Option<(mpsc::Sender<()>, std::thread::JoinHandle<()>)>,
+    heart: Option<Heart>,
 }
 
 /// What the state of a lock's highest epoch allows.
@@ -82,9 +79,9 @@ pub fn acquire(store: &Store, pipeline: &str, run: &str, cancel: &Cancel) -> Res
             return Err(Error::Busy { pipeline: pipeline.to_owned(), holder: Box::new(parse(&key, &bytes)?) });
         }
     }
-    let mut lock = Lock { store: store.clone(), folder, epoch, owner: holder.owner, stop: None };
+    let mut lock = Lock { store: store.clone(), folder, epoch, owner: holder.owner, heart: None };
     lock.beat(false)?;
-    lock.stop = Some(lock.keep_beating(cancel.clone()));
+    lock.heart = Some(lock.keep_beating(cancel.clone()));
     Ok(lock)
 }
 
@@ -96,10 +93,8 @@ impl Lock {
 
     /// Gives the lock back.
     pub fn release(mut self) -> Result<(), Error> {
-        if let Some((stop, thread)) = self.stop.take() {
-            drop(stop);
-            // A heartbeat that panicked has nothing more to say; the release below is what counts.
-            let _ = thread.join();
+        if let Some(heart) = self.heart.take() {
+            heart.stop();
         }
         self.beat(true)
     }
@@ -109,20 +104,17 @@ impl Lock {
     }
 
     /// Beats until told to stop, and asks the work to stop when a higher epoch appears.
-    fn keep_beating(&self, cancel: Cancel) -> (mpsc::Sender<()>, std::thread::JoinHandle<()>) {
-        let (stop, stopped) = mpsc::channel::<()>();
+    fn keep_beating(&self, cancel: Cancel) -> Heart {
         let (store, folder, epoch, owner) = (self.store.clone(), self.folder.clone(), self.epoch, self.owner.clone());
-        let thread = std::thread::spawn(move || {
-            while stopped.recv_timeout(BEAT) == Err(mpsc::RecvTimeoutError::Timeout) {
-                if !still_highest(&store, &folder, epoch).unwrap_or(true) {
-                    cancel.cancel(Cause::LostLock);
-                    return;
-                }
-                // A beat that cannot be written now is tried again at the next one; silence for 90 s gives the lock away.
-                let _ = beat(&store, &folder, epoch, &owner, false);
+        Heart::start(move || {
+            if !still_highest(&store, &folder, epoch).unwrap_or(true) {
+                cancel.cancel(Cause::LostLock);
+                return false;
             }
-        });
-        (stop, thread)
+            // A beat that cannot be written now is tried again at the next one; silence for 90 s gives the lock away.
+            let _ = beat(&store, &folder, epoch, &owner, false);
+            true
+        })
     }
 }
 

@@ -60,6 +60,12 @@ pub struct StagePlan {
     pub standing_quarantined: u64,
     /// Items of the ledger that are no longer listed.
     pub gone: u64,
+    /// Inputs that could not be listed; they count as failed.
+    pub unreadable: u64,
+    /// Items left for a later run because of `--limit`.
+    pub left_over: u64,
+    /// Files of keys that are gone.
+    pub gone_files: usize,
     /// The version of the ledger that the plan was made against; 0 when there was none.
     pub ledger: u64,
     /// The shards in order of keys.
@@ -109,8 +115,6 @@ pub struct End {
     pub pipeline: String,
     /// `done`, `stopped`, `failed`, or `interrupted` when a later run ended it.
     pub outcome: String,
-    /// The exit code; absent when the process never came to one.
-    pub exit: Option<u8>,
     /// How the items ended, over all stages.
     pub counts: Counts,
     /// Stage by stage, in a line.

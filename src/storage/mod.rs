@@ -127,6 +127,11 @@ impl Store {
         Self { prefix: joined(&self.prefix, prefix), url, ..self.clone() }
     }
 
+    /// The runtime that waits, for opening further stores.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     /// Waits for a future of this room on a plain thread. Must not be called on a thread of the runtime.
     pub fn wait<F: Future>(&self, future: F) -> F::Output {
         self.handle.block_on(future)

@@ -49,6 +49,26 @@ pub struct Settings {
     pub shard_items: u32,
 }
 
+impl Settings {
+    /// The defaults: the threshold in place of a model, full names, shards of 64 photos.
+    pub fn new(inputs: Vec<String>, out: String, options: Options) -> Self {
+        // 0 sessions: as many as there are threads, each of one thread, so that the bytes do not depend on the cores.
+        let predict = predict::Settings { sessions: 0, ..predict::Settings::default() };
+        Self {
+            inputs,
+            options,
+            out,
+            model: "threshold".to_owned(),
+            predict,
+            runtime: None,
+            naming: Naming::Full,
+            limits: Limits::default(),
+            decode_seconds: 60,
+            shard_items: 64,
+        }
+    }
+}
+
 /// What every cutout depends on besides its photo.
 pub fn fingerprint(settings: &Settings) -> Result<Fingerprint, Error> {
     let model = ModelChoice::read(&settings.model).map_err(|error| Error::Usage(error.to_string()))?;
