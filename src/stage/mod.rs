@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The stages: each makes one thing from others, alone or in a pipeline. Stages never import one another; they meet only
 //! through tables and objects. Must not know pipeline files, locks or terminals.
 
@@ -76,3 +77,8 @@ pub enum Error {
 pub fn check(cancel: &Cancel) -> Result<(), Error> {
     cancel.cause().map_or(Ok(()), |cause| Err(Error::Cancelled(cause)))
 }
+=======
+//! The stages: one file or folder each; they meet only through tables and objects, and none knows another.
+
+pub mod sample;
+>>>>>>> sample

@@ -1,4 +1,10 @@
+<<<<<<< HEAD
 //! The behaviour tests: one binary, one module a topic.
 
 mod s3;
 mod storage;
+=======
+//! The one integration binary: a module a topic.
+
+mod sample;
+>>>>>>> sample
