@@ -20,3 +20,4 @@ pub mod digest;
 pub mod event;
 pub mod id;
 pub mod outcome;
+pub mod runtime;
