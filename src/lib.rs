@@ -21,3 +21,4 @@ pub mod event;
 pub mod id;
 pub mod outcome;
 pub mod runtime;
+pub mod table;
