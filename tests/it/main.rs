@@ -1,4 +1,6 @@
 //! The behaviour tests: one binary, one module a topic.
 
+mod predict;
+mod runtime;
 mod s3;
 mod storage;
