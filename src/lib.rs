@@ -21,6 +21,8 @@ pub mod event;
 pub mod id;
 pub mod image;
 pub mod outcome;
+pub mod predict;
+pub mod runtime;
 pub mod stage;
 pub mod storage;
 pub mod table;

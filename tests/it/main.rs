@@ -1,6 +1,8 @@
 <<<<<<< HEAD
 //! The behaviour tests: one binary, one module a topic.
 
+mod predict;
+mod runtime;
 mod s3;
 mod storage;
 =======
