@@ -19,5 +19,7 @@ pub mod clock;
 pub mod digest;
 pub mod event;
 pub mod id;
+pub mod image;
 pub mod outcome;
+pub mod storage;
 pub mod table;

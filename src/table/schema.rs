@@ -160,7 +160,8 @@ fn items() -> Vec<Field> {
         text("key"),
         text("etag"),
         number("size", DataType::UInt64),
-        text("why"), // new, or what changed
+        number("root", DataType::UInt32), // which of the stage's inputs, in the order given
+        text("why"),                      // new, or what changed
     ]
 }
 
