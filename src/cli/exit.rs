@@ -61,7 +61,9 @@ impl Exit {
         use crate::storage::Error as Storage;
         match error {
             stage::Error::Cancelled(Cause::Signal) => Self::Stopped,
-            stage::Error::Cancelled(Cause::LostLock) | stage::Error::LostLock(_) | stage::Error::Conflict(_) => Self::TryAgain,
+            stage::Error::Cancelled(Cause::LostLock) | stage::Error::LostLock(_) | stage::Error::Conflict(_) => {
+                Self::TryAgain
+            }
             stage::Error::Usage(_) | stage::Error::Table(crate::table::Error::OtherMajor { .. }) => Self::Usage,
             stage::Error::Storage(Storage::Usage { .. }) => Self::Usage,
             stage::Error::Storage(Storage::Transient { .. }) => Self::TryAgain,

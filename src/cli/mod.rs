@@ -111,9 +111,9 @@ fn begin(cli: &Cli, threads: usize) -> Result<(Desk, tokio::runtime::Runtime), R
     let mut options = Options::default();
     let mut store_options = Vec::new();
     for option in &cli.global.store_options {
-        let (key, value) = option
-            .split_once('=')
-            .ok_or_else(|| Refusal::usage(format!("--store-option {option}: write KEY=VALUE, such as endpoint=http://localhost:9000")))?;
+        let (key, value) = option.split_once('=').ok_or_else(|| {
+            Refusal::usage(format!("--store-option {option}: write KEY=VALUE, such as endpoint=http://localhost:9000"))
+        })?;
         options.set(key, value)?;
         store_options.push((key.to_owned(), value.to_owned()));
     }
@@ -138,7 +138,8 @@ fn begin(cli: &Cli, threads: usize) -> Result<(Desk, tokio::runtime::Runtime), R
 /// The first signal asks for a clean stop, and the second one ends the process as if nothing were listening.
 async fn watch_signals(cancel: Cancel) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return;
     };
     for last in [false, true] {

@@ -4,8 +4,8 @@ use super::args::{GcArgs, PipelineRef, PlanArgs, RetryArgs, RunArgs, RunRef, Run
 use super::{Answer, Desk, Exit, Refusal};
 use crate::clock;
 use crate::outcome::Reason;
-use crate::pipeline::{Given, Pipeline};
 use crate::pipeline::plan::Retry;
+use crate::pipeline::{Given, Pipeline};
 use crate::runner::{self, Share, Summary, gc, preview, state};
 use crate::storage::Store;
 use serde_json::json;
@@ -26,7 +26,9 @@ fn read(from: &PipelineRef, desk: &Desk) -> Result<Pipeline, Refusal> {
         sets.insert(name.to_owned(), value.to_owned());
     }
     let date = match &from.date {
-        Some(date) => date.parse::<jiff::civil::Date>().map_err(|error| Refusal::usage(format!("--date {date}: {error}")))?,
+        Some(date) => {
+            date.parse::<jiff::civil::Date>().map_err(|error| Refusal::usage(format!("--date {date}: {error}")))?
+        }
         None => clock::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
     };
     let date = date.to_string();
@@ -122,9 +124,9 @@ pub fn plan(args: &PlanArgs, desk: &Desk) -> Result<Answer, Refusal> {
 /// A run by its URL: its store, its name, and the pipeline as it was frozen.
 fn frozen(from: &RunRef, desk: &Desk) -> Result<(Store, state::Record, Pipeline), Refusal> {
     let url = from.run.trim_end_matches('/');
-    let (location, run) = url
-        .rsplit_once("/runs/")
-        .ok_or_else(|| Refusal::usage(format!("--run {url}: give the URL that `plan --freeze` printed, STORE/runs/NAME")))?;
+    let (location, run) = url.rsplit_once("/runs/").ok_or_else(|| {
+        Refusal::usage(format!("--run {url}: give the URL that `plan --freeze` printed, STORE/runs/NAME"))
+    })?;
     let store = desk.store(location)?;
     let record: Option<state::Record> = state::read(&store, &format!("{}/run.json", state::folder(run)))?;
     let record = record.ok_or_else(|| Refusal::usage(format!("{location} has no run {run}")))?;
@@ -168,7 +170,8 @@ pub fn runs(command: &RunsCommand, desk: &Desk) -> Result<Answer, Refusal> {
             let mut lines = Vec::new();
             let mut values = Vec::new();
             for run in &names[names.len().saturating_sub(*last)..] {
-                let Some(record) = state::read::<state::Record>(&store, &format!("{}/run.json", state::folder(run)))? else {
+                let Some(record) = state::read::<state::Record>(&store, &format!("{}/run.json", state::folder(run)))?
+                else {
                     continue;
                 };
                 let end: Option<state::End> = state::read(&store, &format!("{}/outcome.json", state::folder(run)))?;

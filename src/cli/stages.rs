@@ -94,7 +94,8 @@ pub fn cutout(args: &CutoutArgs, desk: &Desk) -> Result<Answer, Refusal> {
     settings.model.clone_from(&args.model);
     settings.naming = Naming::from_word(&args.naming)
         .ok_or_else(|| Refusal::usage(format!("--name {}: write stem or full", args.naming)))?;
-    let device = args.device.parse().map_err(|error: crate::runtime::Error| Refusal::usage(format!("--device: {error}")))?;
+    let device =
+        args.device.parse().map_err(|error: crate::runtime::Error| Refusal::usage(format!("--device: {error}")))?;
     settings.predict.session.device = device;
     settings.predict.accept_nc = args.accept_nc;
     settings.runtime.clone_from(&args.runtime);
@@ -135,7 +136,11 @@ fn one(args: &CutoutArgs, mut settings: stage::cutout::Settings, desk: &Desk) ->
     if input == "-" {
         let mut bytes = Vec::new();
         let most = settings.limits.max_bytes + 1;
-        std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(|error| Refusal::usage(format!("standard input: {error}")))?;
+        std::io::stdin()
+            .lock()
+            .take(most)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Refusal::usage(format!("standard input: {error}")))?;
         memory.wait(memory.put("in/stdin", bytes.into()))?;
         settings.inputs = vec![format!("{}/in/stdin", memory.url())];
     }
@@ -148,17 +153,27 @@ fn one(args: &CutoutArgs, mut settings: stage::cutout::Settings, desk: &Desk) ->
     }
     let shard = stage::cutout::Shard { index: 0, items: 1 };
     let mut result = None;
-    stage::cutout::work(&settings, &inputs, &[shard], |_| Ok(sources.clone()), &context, |_, mut results| {
-        result = results.pop();
-        Ok(())
-    })?;
+    stage::cutout::work(
+        &settings,
+        &inputs,
+        &[shard],
+        |_| Ok(sources.clone()),
+        &context,
+        |_, mut results| {
+            result = results.pop();
+            Ok(())
+        },
+    )?;
     let result = result.ok_or_else(|| Refusal(Exit::Failed, "the photo came to no end".to_owned()))?;
     let mut counts = Counts::default();
     counts.add(result.outcome);
     if let Some(output) = result.outputs.first() {
         let bytes = memory.wait(memory.get(&format!("out/{output}")))?;
         if args.out == "-" {
-            std::io::stdout().lock().write_all(&bytes).map_err(|error| Refusal(Exit::Failed, format!("standard output: {error}")))?;
+            std::io::stdout()
+                .lock()
+                .write_all(&bytes)
+                .map_err(|error| Refusal(Exit::Failed, format!("standard output: {error}")))?;
         } else {
             let (folder, file) = split_location(&args.out)?;
             let store = desk.store(&folder)?;
@@ -171,7 +186,8 @@ fn one(args: &CutoutArgs, mut settings: stage::cutout::Settings, desk: &Desk) ->
         Outcome::Failed => Exit::Failed,
     };
     let text = if args.out == "-" || result.outputs.is_empty() { String::new() } else { args.out.clone() };
-    let fields = json!({"output": args.out, "reason": result.reason.map(crate::outcome::Reason::code), "detail": result.detail});
+    let fields =
+        json!({"output": args.out, "reason": result.reason.map(crate::outcome::Reason::code), "detail": result.detail});
     Ok(Answer { exit, counts, text, fields })
 }
 
@@ -188,10 +204,14 @@ pub fn masks(command: &MasksCommand, desk: &Desk) -> Result<Answer, Refusal> {
             let settings = stage::masks::ShowSettings { image_id: image.clone(), photos, long_side: 1600 };
             let shown = stage::masks::show(&settings, &alone(desk, desk.store(data)?, "masks"))?;
             write_file(out, &shown.png)?;
-            let lines: Vec<String> = shown.legend.iter().map(|entry| {
-                let [r, g, b] = entry.colour;
-                format!("#{r:02x}{g:02x}{b:02x}  {:>5.1} %  {}", entry.share * 100.0, entry.name)
-            }).collect();
+            let lines: Vec<String> = shown
+                .legend
+                .iter()
+                .map(|entry| {
+                    let [r, g, b] = entry.colour;
+                    format!("#{r:02x}{g:02x}{b:02x}  {:>5.1} %  {}", entry.share * 100.0, entry.name)
+                })
+                .collect();
             Ok(Answer::new(Exit::Done, format!("{}\n{}", out.display(), lines.join("\n"))))
         }
     }
@@ -215,6 +235,12 @@ pub fn sample(args: &SampleArgs, desk: &Desk) -> Result<Answer, Refusal> {
     };
     let summary = stage::sample::run(&settings, write, &desk.events, &desk.cancel)
         .map_err(|error| Refusal(Exit::Failed, error.to_string()))?;
-    let text = format!("{summary}\n{}", store.url());
+    let text = format!(
+        "{} images with {} rows, {} catalogue photos\n{}",
+        summary.images,
+        summary.rows,
+        summary.catalog,
+        store.url()
+    );
     Ok(Answer::new(Exit::Done, text).with(json!({"output": store.url()})))
 }

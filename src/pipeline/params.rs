@@ -24,7 +24,8 @@ impl Params {
             } else if let Some(after) = tail.strip_prefix("${") {
                 let (name, after) = after.split_once('}').ok_or_else(|| format!("`${{` without `}}` in {text:?}"))?;
                 let value = (self.environment)(name);
-                filled.push_str(&value.ok_or_else(|| format!("the environment variable {name} is not set; export it"))?);
+                filled
+                    .push_str(&value.ok_or_else(|| format!("the environment variable {name} is not set; export it"))?);
                 rest = after;
             } else if let Some(after) = tail.strip_prefix('{') {
                 let (name, after) = after.split_once('}').ok_or_else(|| format!("`{{` without `}}` in {text:?}"))?;

@@ -120,7 +120,8 @@ impl<'a> Section<'a> {
     /// A whole number from 0.
     pub fn number(&self, key: &'static str) -> Result<Option<u64>, Error> {
         let Some((value, offset)) = self.get(key) else { return Ok(None) };
-        let number = value.get_ref().as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
+        let number =
+            value.get_ref().as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
         number.map(Some).ok_or_else(|| self.wrong(key, offset, value.get_ref(), "a whole number from 0"))
     }
 

@@ -135,7 +135,10 @@ impl Pipeline {
         for (name, value) in sets {
             if !named.contains_key(name) {
                 let hint = super::nearest(name, named.keys().map(String::as_str));
-                return Err(Error::Parameter(format!("--set {name}: {} declares no such parameter{hint}", file.display())));
+                return Err(Error::Parameter(format!(
+                    "--set {name}: {} declares no such parameter{hint}",
+                    file.display()
+                )));
             }
             named.insert(name.clone(), value.clone());
         }
@@ -177,7 +180,10 @@ fn whole(root: &Section<'_>, store_options: &[(String, String)]) -> Result<Pipel
         let stage = stage(&section, &options)?;
         section.finish()?;
         if stages.iter().any(|other| other.name == stage.name) {
-            return Err(Error::Parameter(format!("two stages are called {}; give one of them another name", stage.name)));
+            return Err(Error::Parameter(format!(
+                "two stages are called {}; give one of them another name",
+                stage.name
+            )));
         }
         stages.push(stage);
     }
@@ -266,13 +272,15 @@ fn cutout(section: &Section<'_>, options: &Options) -> Result<cutout::Settings, 
     if let Some(items) = section.number("shard_items")? {
         settings.shard_items = u32::try_from(items.max(1)).map_err(|_| section.error_at("shard_items", "too many"))?;
     }
-    let predict::Settings { session: SessionSettings { intra_threads, .. }, sessions, batch, accept_nc } = &mut settings.predict;
+    let predict::Settings { session: SessionSettings { intra_threads, .. }, sessions, batch, accept_nc } =
+        &mut settings.predict;
     *intra_threads = section.number("session_threads")?.map_or(*intra_threads, |threads| threads.max(1) as usize);
     *sessions = section.number("sessions")?.map_or(*sessions, |sessions| sessions as usize);
     *batch = section.number("batch")?.map(|batch| batch.max(1) as usize);
     *accept_nc = section.flag("accept_nc")?.unwrap_or(*accept_nc);
     if let Some(device) = section.text("device")? {
-        settings.predict.session.device = device.parse().map_err(|detail| section.error_at("device", format!("{detail}")))?;
+        settings.predict.session.device =
+            device.parse().map_err(|detail| section.error_at("device", format!("{detail}")))?;
     }
     Ok(settings)
 }

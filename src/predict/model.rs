@@ -1,6 +1,7 @@
 //! Which model is meant, and the bytes it consists of. Must not know what is in them.
 
-use super::Error;
+use super::{CODE_VERSION, Error};
+use crate::digest;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,21 @@ impl ModelChoice {
         match text {
             "threshold" => Ok(Self::Threshold),
             path => ModelFiles::read(Path::new(path)).map(Self::Network),
+        }
+    }
+
+    /// Changes when the model, its sidecar, or the code that reads them may change a result: part of the fingerprint. Known
+    /// without opening the model, so that planning needs no runtime.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Threshold => digest::of_parts([("predictor", "threshold"), ("code", CODE_VERSION)]),
+            Self::Network(files) => digest::of_parts([
+                ("predictor", "onnx"),
+                ("code", CODE_VERSION),
+                ("name", files.stem()),
+                ("model", digest::of(&files.model).as_str()),
+                ("sidecar", files.sidecar.as_deref().unwrap_or_default()),
+            ]),
         }
     }
 }

@@ -53,7 +53,9 @@ impl Lines {
             entry.last = Instant::now();
             let (done, total, unit) = (entry.done, entry.total, entry.unit);
             if self.json {
-                return Some(stamped(json!({"event": "progress", "stage": stage, "done": done, "total": total, "unit": unit})));
+                return Some(stamped(
+                    json!({"event": "progress", "stage": stage, "done": done, "total": total, "unit": unit}),
+                ));
             }
             let of = total.map_or_else(String::new, |total| format!(" of {total}"));
             return (self.least == Level::Info).then(|| format!("{stage}: {done}{of} {unit}"));
@@ -137,8 +139,10 @@ fn rank(level: Level) -> u8 {
 /// Counts in words, without those that are zero.
 pub fn counted(counts: &Counts) -> String {
     let Counts { ok, cached, review, quarantined, failed } = *counts;
-    let words = [(ok, "ok"), (cached, "cached"), (review, "to review"), (quarantined, "quarantined"), (failed, "failed")];
-    let words: Vec<String> = words.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let words =
+        [(ok, "ok"), (cached, "cached"), (review, "to review"), (quarantined, "quarantined"), (failed, "failed")];
+    let words: Vec<String> =
+        words.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }
 

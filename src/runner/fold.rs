@@ -71,8 +71,12 @@ fn ledger_rows(plan: &StagePlan, commit: &ShardCommit, context: &Context) -> Res
     let wanted = schema::LEDGER.schema();
     let mut rows = Vec::new();
     for batch in attempt_rows(plan, commit, context)? {
-        let columns: Vec<usize> =
-            wanted.fields().iter().map(|field| batch.schema().index_of(field.name())).collect::<Result<_, _>>().map_err(table::Error::from)?;
+        let columns: Vec<usize> = wanted
+            .fields()
+            .iter()
+            .map(|field| batch.schema().index_of(field.name()))
+            .collect::<Result<_, _>>()
+            .map_err(table::Error::from)?;
         rows.push(batch.project(&columns).map_err(table::Error::from)?);
     }
     Ok(rows)
@@ -128,7 +132,8 @@ fn quarantined(place: Place<'_>, parts: &[table::PartEntry], context: &Context) 
             let batch = batch?;
             let text = |index: usize| batch.column(index).as_string::<i32>();
             let (keys, outcomes, codes, details) = (text(0), text(1), text(2), text(3));
-            for row in (0..batch.num_rows()).filter(|row| outcomes.value(*row) == "quarantined" && codes.is_valid(*row)) {
+            for row in (0..batch.num_rows()).filter(|row| outcomes.value(*row) == "quarantined" && codes.is_valid(*row))
+            {
                 let Some(reason) = reasons.get(codes.value(row)) else { continue };
                 rows.push(quarantine::Row {
                     item: keys.value(row).to_owned(),
@@ -141,4 +146,3 @@ fn quarantined(place: Place<'_>, parts: &[table::PartEntry], context: &Context) 
     }
     Ok(rows)
 }
-

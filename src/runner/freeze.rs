@@ -105,7 +105,13 @@ pub struct Freeze<'a> {
 }
 
 /// Plans a stage and writes the plan down. Whoever creates `plan.json` first has planned; a plan that is there is taken.
-pub fn freeze(with: &Freeze<'_>, inputs: &Inputs, fingerprint: &Fingerprint, retry: &Retry, naming: Naming) -> Result<StagePlan, Error> {
+pub fn freeze(
+    with: &Freeze<'_>,
+    inputs: &Inputs,
+    fingerprint: &Fingerprint,
+    retry: &Retry,
+    naming: Naming,
+) -> Result<StagePlan, Error> {
     let store = with.tables.store();
     let folder = state::stage_folder(with.run, with.stage);
     let key = format!("{folder}/plan.json");
@@ -139,29 +145,31 @@ pub fn freeze(with: &Freeze<'_>, inputs: &Inputs, fingerprint: &Fingerprint, ret
     let mut gone = Gone { store, folder: &folder, owner: &owner, keys: Vec::new(), files: 0 };
     let mut shard: Vec<(Source, Decision)> = Vec::new();
     let mut taken = 0_u64;
-    plan.unreadable = walk(inputs, ledger::known(with.tables, place, current.as_ref()), &rules, with.events, |planned| {
-        match (planned.source, planned.decision) {
-            (Some(_), Some(Decision::Cached)) => {
-                plan.cached += 1;
-                let quarantined = planned.known.is_some_and(|known| known.outcome == crate::outcome::Outcome::Quarantined);
-                plan.standing_quarantined += u64::from(quarantined);
-            }
-            (Some(_), Some(_)) if with.limit.is_some_and(|limit| taken >= limit) => plan.left_over += 1,
-            (Some(source), Some(decision)) => {
-                taken += 1;
-                *plan.decisions.entry(decision.word().to_owned()).or_default() += 1;
-                shard.push((source, decision));
-                if shard.len() == with.shard_items.max(1) {
-                    items.write(&mut plan, &std::mem::take(&mut shard))?;
+    plan.unreadable =
+        walk(inputs, ledger::known(with.tables, place, current.as_ref()), &rules, with.events, |planned| {
+            match (planned.source, planned.decision) {
+                (Some(_), Some(Decision::Cached)) => {
+                    plan.cached += 1;
+                    let quarantined =
+                        planned.known.is_some_and(|known| known.outcome == crate::outcome::Outcome::Quarantined);
+                    plan.standing_quarantined += u64::from(quarantined);
+                }
+                (Some(_), Some(_)) if with.limit.is_some_and(|limit| taken >= limit) => plan.left_over += 1,
+                (Some(source), Some(decision)) => {
+                    taken += 1;
+                    *plan.decisions.entry(decision.word().to_owned()).or_default() += 1;
+                    shard.push((source, decision));
+                    if shard.len() == with.shard_items.max(1) {
+                        items.write(&mut plan, &std::mem::take(&mut shard))?;
+                    }
+                }
+                _ => {
+                    plan.gone += 1;
+                    gone.push(planned.known.map(|known| known.key).unwrap_or_default())?;
                 }
             }
-            _ => {
-                plan.gone += 1;
-                gone.push(planned.known.map(|known| known.key).unwrap_or_default())?;
-            }
-        }
-        Ok(())
-    })?;
+            Ok(())
+        })?;
     if !shard.is_empty() {
         items.write(&mut plan, &shard)?;
     }
@@ -234,7 +242,8 @@ pub fn items(store: &Store, run: &str, plan: &StagePlan, shard: u32) -> Result<V
     for batch in read::row_group(&schema::ITEMS, bytes, at.group)? {
         let batch = batch?;
         let (names, etags) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
-        let (sizes, roots) = (batch.column(2).as_primitive::<UInt64Type>(), batch.column(3).as_primitive::<UInt32Type>());
+        let (sizes, roots) =
+            (batch.column(2).as_primitive::<UInt64Type>(), batch.column(3).as_primitive::<UInt32Type>());
         for row in 0..batch.num_rows() {
             sources.push(Source {
                 root: roots.value(row),

@@ -128,7 +128,10 @@ fn locks(store: &Store, removals: &mut Vec<Removal>) -> Result<(), Error> {
         let highest = objects.iter().filter_map(epoch).max().unwrap_or(0);
         // The highest epoch is the lock; everything below it was given back or taken over long since.
         removals.extend(
-            objects.iter().filter(|object| epoch(object).is_some_and(|epoch| epoch < highest)).map(|object| removal(object, "an epoch that is over")),
+            objects
+                .iter()
+                .filter(|object| epoch(object).is_some_and(|epoch| epoch < highest))
+                .map(|object| removal(object, "an epoch that is over")),
         );
     }
     Ok(())

@@ -132,7 +132,8 @@ fn below(
     end: Option<&str>,
 ) -> Result<Vec<String>, Error> {
     let mut taken = Vec::new();
-    while let Some(key) = keys.next_if(|key| key.as_ref().map_or(true, |key| end.is_none_or(|end| key.as_str() < end))) {
+    while let Some(key) = keys.next_if(|key| key.as_ref().map_or(true, |key| end.is_none_or(|end| key.as_str() < end)))
+    {
         taken.push(key?);
     }
     Ok(taken)

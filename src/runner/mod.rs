@@ -87,7 +87,13 @@ pub fn plan_array(pipeline: &Pipeline, store: &Store, settings: &Settings) -> Re
 }
 
 /// Does one share of an array job. Stages that make tables are the first share's; the others wait for them.
-pub fn work_array(pipeline: &Pipeline, store: &Store, settings: &Settings, run: &str, share: Share) -> Result<Summary, Error> {
+pub fn work_array(
+    pipeline: &Pipeline,
+    store: &Store,
+    settings: &Settings,
+    run: &str,
+    share: Share,
+) -> Result<Summary, Error> {
     let record = open_run(store, run)?;
     let last_items = pipeline.stages.iter().rposition(|spec| matches!(spec.kind, Kind::Cutout(_)));
     let mut summary = Summary { run: run.to_owned(), ..Summary::default() };
@@ -130,7 +136,8 @@ pub fn finish_array(pipeline: &Pipeline, store: &Store, settings: &Settings, run
         let missing = work::commits(store, run, &plan)?.iter().filter(|commit| commit.is_none()).count();
         if missing > 0 {
             lock.release()?;
-            let text = format!("{}: {missing} of {} shards of run {run} are not committed", spec.name, plan.shards.len());
+            let text =
+                format!("{}: {missing} of {} shards of run {run} are not committed", spec.name, plan.shards.len());
             return Err(Error::NotYet(text));
         }
     }
@@ -183,9 +190,18 @@ fn recover(pipeline: &Pipeline, store: &Store, settings: &Settings, by: &Record)
         }
         if record.array && array_lives(store, &record)? {
             let text = format!("the array job of run {run} of {} is under way", record.pipeline);
-            return Err(Error::ArrayBusy(format!("{text}; let it end with `finish`, or wait until it is silent for 90 s")));
+            return Err(Error::ArrayBusy(format!(
+                "{text}; let it end with `finish`, or wait until it is silent for 90 s"
+            )));
         }
-        close(pipeline, store, settings, &Record { epoch: by.epoch, ..record }, "interrupted", Some(format!("ended by run {}", by.run)))?;
+        close(
+            pipeline,
+            store,
+            settings,
+            &Record { epoch: by.epoch, ..record },
+            "interrupted",
+            Some(format!("ended by run {}", by.run)),
+        )?;
         note(&settings.events, Level::Info, format!("continuing after run {run}, which was interrupted"));
     }
     Ok(())
@@ -212,7 +228,10 @@ fn fold_all(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Re
         let commits: Vec<_> = work::commits(store, &record.run, &plan)?.into_iter().flatten().collect();
         // Keys that a half-done run found gone are dropped by the next whole one.
         let plan = StagePlan { gone: 0, gone_files: 0, ..plan };
-        let context = Context { fence: lock_fence(pipeline, store, record), ..context(pipeline, store, settings, record, &spec.name) };
+        let context = Context {
+            fence: lock_fence(pipeline, store, record),
+            ..context(pipeline, store, settings, record, &spec.name)
+        };
         fold::fold(&plan, &commits, &context, &pipeline.name)?;
     }
     Ok(())
@@ -346,15 +365,24 @@ fn items_stage(
 }
 
 /// Writes the end of a run down, unless the right to do so is lost: then the run that holds the lock now does it.
-fn end(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Record, result: &Result<Summary, Error>) -> Result<(), Error> {
+fn end(
+    pipeline: &Pipeline,
+    store: &Store,
+    settings: &Settings,
+    record: &Record,
+    result: &Result<Summary, Error>,
+) -> Result<(), Error> {
     let (outcome, error) = match result {
         Ok(summary) => {
-            let end = End { counts: summary.counts, artifacts: summary.artifacts.clone(), ..ending(record, "done", None) };
+            let end =
+                End { counts: summary.counts, artifacts: summary.artifacts.clone(), ..ending(record, "done", None) };
             let stages = summary.stages.iter().cloned().collect();
             state::create(store, &outcome_key(&record.run), &End { stages, ..end })?;
             return Ok(());
         }
-        Err(Error::Stage { error: stage::Error::LostLock(_) | stage::Error::Cancelled(Cause::LostLock), .. }) => return Ok(()),
+        Err(Error::Stage { error: stage::Error::LostLock(_) | stage::Error::Cancelled(Cause::LostLock), .. }) => {
+            return Ok(());
+        }
         Err(Error::Stage { error: stage::Error::Cancelled(_), .. }) => ("stopped", None),
         Err(error) => ("failed", Some(error.to_string())),
     };
@@ -363,7 +391,14 @@ fn end(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Record,
 
 /// Ends a run that did not come to its end: first nothing more of it may be committed, then what was committed is folded
 /// in, then its end is written. Killed in between, the next run does it again.
-fn close(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Record, outcome: &str, error: Option<String>) -> Result<(), Error> {
+fn close(
+    pipeline: &Pipeline,
+    store: &Store,
+    settings: &Settings,
+    record: &Record,
+    outcome: &str,
+    error: Option<String>,
+) -> Result<(), Error> {
     state::create(store, &closed_key(&record.run), &ending(record, outcome, error.clone()))?;
     let settings = Settings { cancel: Cancel::default(), ..settings.clone() };
     fold_all(pipeline, store, &settings, record)?;

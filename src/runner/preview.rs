@@ -103,15 +103,13 @@ fn items(
 ) -> Result<StagePreview, Error> {
     let mut preview = StagePreview { stage: spec.name.clone(), ..StagePreview::default() };
     let fingerprint = cutout::fingerprint(cutout).map_err(Error::of_stage(&spec.name))?;
-    each(pipeline, spec, cutout, &fingerprint, settings, context, |_, known, decision| {
-        match decision {
-            Some(Decision::Cached) => {
-                preview.cached += 1;
-                preview.standing_quarantined += u64::from(known.is_some_and(|row| row.outcome == Outcome::Quarantined));
-            }
-            Some(decision) => *preview.decisions.entry(decision.word().to_owned()).or_default() += 1,
-            None => preview.gone += 1,
+    each(pipeline, spec, cutout, &fingerprint, settings, context, |_, known, decision| match decision {
+        Some(Decision::Cached) => {
+            preview.cached += 1;
+            preview.standing_quarantined += u64::from(known.is_some_and(|row| row.outcome == Outcome::Quarantined));
         }
+        Some(decision) => *preview.decisions.entry(decision.word().to_owned()).or_default() += 1,
+        None => preview.gone += 1,
     })?;
     if preview.decisions.contains_key(Decision::SettingsChanged.word())
         && let Some(last) = last_fingerprint(pipeline, spec, context)?

@@ -161,7 +161,8 @@ pub fn read<T: DeserializeOwned>(store: &Store, key: &str) -> Result<Option<T>, 
     let wrong = |error: serde_json::Error| Error::State { key: key.to_owned(), detail: error.to_string() };
     let Versioned { schema } = serde_json::from_slice(&bytes).map_err(wrong)?;
     if !schema.starts_with("run/1.") {
-        let detail = format!("it is in the form {schema}, and this selvedge reads run/1; use the version that wrote it");
+        let detail =
+            format!("it is in the form {schema}, and this selvedge reads run/1; use the version that wrote it");
         return Err(Error::Incompatible { key: key.to_owned(), detail });
     }
     serde_json::from_slice(&bytes).map(Some).map_err(wrong)

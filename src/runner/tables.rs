@@ -3,7 +3,6 @@
 
 use super::Error;
 use crate::digest::Fingerprint;
-use crate::event::Event;
 use crate::outcome::Counts;
 use crate::pipeline::Kind;
 use crate::stage::tables::Tables;
@@ -22,7 +21,9 @@ fn wanted(kind: &Kind, context: &Context) -> Result<Fingerprint, stage::Error> {
         Kind::Merge { settings, annotations, options } => {
             merge::fingerprint(settings, &source(annotations.as_deref(), options, context)?)
         }
-        Kind::Split { settings, photos, options } => split::fingerprint(&split_settings(settings, photos.as_deref(), options, context)?, context),
+        Kind::Split { settings, photos, options } => {
+            split::fingerprint(&split_settings(settings, photos.as_deref(), options, context)?, context)
+        }
         Kind::Stats { sql, options } => stats::fingerprint(&stats_settings(sql.as_deref(), options, context)?, context),
         Kind::Cutout(_) => Err(stage::Error::Failed("a stage with items makes no table".to_owned())),
     }
@@ -38,7 +39,7 @@ fn made_from(kind: &Kind, context: &Context) -> Result<Option<Fingerprint>, stag
         Kind::Ingest(_) => &schema::ANNOTATIONS,
         Kind::Merge { .. } => &schema::MASKS,
         Kind::Split { .. } => &schema::SPLITS,
-        Kind::Stats { .. } => return Ok(stats::last(context)?.map(|answers| answers.depends_on)),
+        Kind::Stats { .. } => return Ok(stats::last(context)?.map(|answers| answers.fingerprint)),
         Kind::Cutout(_) => return Ok(None),
     };
     Ok(context.tables.current(table)?.map(|version| version.depends_on))
@@ -46,7 +47,8 @@ fn made_from(kind: &Kind, context: &Context) -> Result<Option<Fingerprint>, stag
 
 /// Whether the table of a stage is there and nothing it depends on has changed.
 pub fn is_current(kind: &Kind, context: &Context) -> Result<bool, Error> {
-    Ok(current(kind, context)?.is_some_and(|made_from| fingerprint(kind, context).is_ok_and(|wanted| wanted == made_from)))
+    Ok(current(kind, context)?
+        .is_some_and(|made_from| fingerprint(kind, context).is_ok_and(|wanted| wanted == made_from)))
 }
 
 /// Makes the table of a stage unless it is current. Says whether there was nothing to do.
@@ -75,10 +77,7 @@ fn make(kind: &Kind, wanted: Fingerprint, context: &Context) -> Result<Report, s
         Kind::Split { settings, photos, options } => {
             split::run(&split_settings(settings, photos.as_deref(), options, context)?, wanted, context)
         }
-        Kind::Stats { sql, options } => {
-            context.events.emit(Event::StageStarted { stage: context.stage.clone(), total: None, unit: "questions" });
-            Ok(stats::run(&stats_settings(sql.as_deref(), options, context)?, context)?.1)
-        }
+        Kind::Stats { sql, options } => Ok(stats::run(&stats_settings(sql.as_deref(), options, context)?, context)?.1),
         Kind::Cutout(_) => Err(stage::Error::Failed("a stage with items makes no table".to_owned())),
     }
 }
@@ -106,7 +105,11 @@ fn split_settings(
 }
 
 /// The questions of a folder: the one named, else `./sql` if there is one, else the shipped ones.
-pub fn stats_settings(sql: Option<&str>, options: &Options, context: &Context) -> Result<stats::Settings, stage::Error> {
+pub fn stats_settings(
+    sql: Option<&str>,
+    options: &Options,
+    context: &Context,
+) -> Result<stats::Settings, stage::Error> {
     let here = std::path::Path::new("sql").is_dir().then_some("sql");
     let sql = sql.or(here).map(|sql| open(sql, options, context)).transpose()?;
     Ok(stats::Settings { sql })

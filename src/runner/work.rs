@@ -47,7 +47,8 @@ impl Share {
             let Some(number_of_task) = number(index)? else { continue };
             let of_tasks = number(of)?.ok_or_else(|| format!("{index} is set and {of} is not; give --shard I/N"))?;
             let place = number_of_task.checked_sub(first).filter(|place| *place < of_tasks);
-            let place = place.ok_or_else(|| format!("{index}={number_of_task} lies outside {of}={of_tasks}; give --shard I/N"))?;
+            let place = place
+                .ok_or_else(|| format!("{index}={number_of_task} lies outside {of}={of_tasks}; give --shard I/N"))?;
             return Ok(Some(Self { index: place, of: of_tasks }));
         }
         Ok(None)

@@ -5,6 +5,7 @@ use super::{Device, Error, Library, Runtime};
 use crate::cancel::Cancel;
 use ort::ep::{self, ExecutionProvider};
 use serde::Serialize;
+use std::fmt;
 
 /// `y = relu(x)` over four numbers: just enough to make a GPU really compute.
 const TINY_MODEL: &[u8] = include_bytes!("relu4.onnx");
@@ -40,6 +41,17 @@ pub struct Diagnosis {
     pub cuda: Cuda,
 }
 
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "ONNX Runtime 1.{} at {}", self.library.minor, self.library.path.display())?;
+        writeln!(f, "  providers: {}", self.providers.join(", "))?;
+        match &self.cuda {
+            Cuda::Ready { device } => write!(f, "  GPU {device}: ran a network"),
+            Cuda::Unavailable { reason, advice } => write!(f, "  no GPU: {reason}; {advice}"),
+        }
+    }
+}
+
 impl Runtime {
     /// Looks at the library and tries the first GPU.
     pub fn diagnose(&self) -> Diagnosis {
@@ -56,7 +68,9 @@ impl Runtime {
                     other => other.to_string(),
                 },
                 advice: match cuda_compiled_in {
-                    false => "this library is built for the processor only; `make runtime CUDA=1` gets the one for GPUs",
+                    false => {
+                        "this library is built for the processor only; `make runtime CUDA=1` gets the one for GPUs"
+                    }
                     true => "the library is built for GPUs; install the NVIDIA driver, CUDA 13 and cuDNN 9",
                 },
             },

@@ -1,7 +1,14 @@
-<<<<<<< HEAD
 //! The stages: each makes one thing from others, alone or in a pipeline. Stages never import one another; they meet only
 //! through tables and objects. Must not know pipeline files, locks or terminals.
 
+pub mod cutout;
+pub mod ingest;
+pub mod masks;
+pub mod merge;
+pub mod quarantine;
+pub mod sample;
+pub mod split;
+pub mod stats;
 pub mod tables;
 
 use crate::cancel::{Cancel, Cause};
@@ -77,8 +84,3 @@ pub enum Error {
 pub fn check(cancel: &Cancel) -> Result<(), Error> {
     cancel.cause().map_or(Ok(()), |cause| Err(Error::Cancelled(cause)))
 }
-=======
-//! The stages: one file or folder each; they meet only through tables and objects, and none knows another.
-
-pub mod sample;
->>>>>>> sample

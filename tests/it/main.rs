@@ -1,12 +1,6 @@
-<<<<<<< HEAD
 //! The behaviour tests: one binary, one module a topic.
 
 mod predict;
 mod runtime;
 mod s3;
 mod storage;
-=======
-//! The one integration binary: a module a topic.
-
-mod sample;
->>>>>>> sample

@@ -51,7 +51,7 @@ impl Inputs {
                 roots.push(Root { store: Store::open(location, options, handle.clone())?, files: Vec::new() });
                 continue;
             }
-            let (folder, file) = split_location(location);
+            let (folder, file) = split_location(location)?;
             let at = match folders_of_files.get(&folder) {
                 Some(at) => *at,
                 None => {
@@ -68,7 +68,8 @@ impl Inputs {
     /// The store that a source is read from.
     pub fn store(&self, source: &Source) -> Result<&Store, Error> {
         let root = self.roots.get(source.root as usize);
-        root.map(|root| &root.store).ok_or_else(|| Error::Usage(format!("{} belongs to an input that is no longer given", source.name)))
+        root.map(|root| &root.store)
+            .ok_or_else(|| Error::Usage(format!("{} belongs to an input that is no longer given", source.name)))
     }
 
     /// The URLs of the folders that are read whole: nothing may be written below them.
@@ -95,7 +96,7 @@ fn is_folder(location: &str, options: &Options, handle: &Handle) -> Result<bool,
     if location.ends_with('/') {
         return Ok(true);
     }
-    let (folder, file) = split_location(location);
+    let (folder, file) = split_location(location)?;
     if file.is_empty() {
         return Ok(true);
     }
@@ -115,7 +116,10 @@ fn is_local_folder(location: &str) -> bool {
     std::path::Path::new(location.strip_prefix("file://").unwrap_or(location)).is_dir()
 }
 
-fn named<'a>(store: &Store, files: &[String]) -> Result<BoxStream<'a, Result<ObjectInfo, crate::storage::Error>>, Error> {
+fn named<'a>(
+    store: &Store,
+    files: &[String],
+) -> Result<BoxStream<'a, Result<ObjectInfo, crate::storage::Error>>, Error> {
     let mut infos = Vec::with_capacity(files.len());
     for file in files {
         let info = store.wait(store.head(file))?;
@@ -143,12 +147,14 @@ impl Listing<'_> {
     fn advance(&mut self, at: usize) -> Result<(), Error> {
         let head = &mut self.heads[at];
         let info = head.store.wait(head.stream.next()).transpose()?;
-        head.next = info.map(|info| Source { root: head.root, name: info.key, etag: info.etag, size: info.size, shard: 0 });
+        head.next =
+            info.map(|info| Source { root: head.root, name: info.key, etag: info.etag, size: info.size, shard: 0 });
         Ok(())
     }
 
     fn pull(&mut self) -> Result<Option<Source>, Error> {
-        let waiting = self.heads.iter().enumerate().filter_map(|(at, head)| Some((head.next.as_ref()?.name.as_str(), at)));
+        let waiting =
+            self.heads.iter().enumerate().filter_map(|(at, head)| Some((head.next.as_ref()?.name.as_str(), at)));
         let Some((_, at)) = waiting.min() else { return Ok(None) };
         let source = self.heads[at].next.take();
         self.advance(at)?;

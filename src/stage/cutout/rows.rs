@@ -2,9 +2,7 @@
 
 use crate::outcome::{Outcome, Reason};
 use crate::table::{self, schema};
-use arrow::array::{
-    ArrayRef, Float32Builder, ListBuilder, RecordBatch, StringBuilder, UInt32Builder, UInt64Builder,
-};
+use arrow::array::{ArrayRef, Float32Builder, ListBuilder, RecordBatch, StringBuilder, UInt32Builder, UInt64Builder};
 use arrow::datatypes::{DataType, Field};
 use std::sync::Arc;
 

@@ -103,29 +103,29 @@ pub fn run(
                 if line.cancel.is_cancelled() {
                     return;
                 }
-                match source {
-                    Ok(source) if wanted.send(source).is_ok() => {}
-                    Ok(_) => return,
+                match source.map(|source| wanted.send(source)) {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return,
                     Err(error) => return fail(error),
                 }
             }
         });
         for _ in 0..WAITERS {
-            let (jobs, next, ended) = (Arc::clone(&to_fetch), fetched.clone(), ended.clone());
-            scope.spawn(move || station(&jobs, &next, &ended, fail, |source| fetch(line, source)));
-            let (jobs, next, ended) = (Arc::clone(&to_put), ended.clone(), ended.clone());
-            scope.spawn(move || station(&jobs, &next, &ended, fail, |job| put(line, job)));
+            let (jobs, next, end) = (Arc::clone(&to_fetch), fetched.clone(), ended.clone());
+            scope.spawn(move || station(&jobs, &next, &end, fail, |source| fetch(line, source)));
+            let (jobs, next, end) = (Arc::clone(&to_put), ended.clone(), ended.clone());
+            scope.spawn(move || station(&jobs, &next, &end, fail, |job| put(line, job)));
         }
         for _ in 0..workers {
-            let (jobs, next, ended) = (Arc::clone(&to_decode), decoded.clone(), ended.clone());
+            let (jobs, next, end) = (Arc::clone(&to_decode), decoded.clone(), ended.clone());
             let preparer = preparer.clone();
-            scope.spawn(move || station(&jobs, &next, &ended, fail, |job| decode(line, &preparer, abandoned, job)));
-            let (jobs, next, ended) = (Arc::clone(&to_compose), composed.clone(), ended.clone());
-            scope.spawn(move || station(&jobs, &next, &ended, fail, |job| compose(line, job)));
+            scope.spawn(move || station(&jobs, &next, &end, fail, |job| decode(line, &preparer, abandoned, job)));
+            let (jobs, next, end) = (Arc::clone(&to_compose), composed.clone(), ended.clone());
+            scope.spawn(move || station(&jobs, &next, &end, fail, |job| compose(line, job)));
         }
         for predictor in predictors {
-            let (jobs, next, ended) = (Arc::clone(&to_predict), mapped.clone(), ended.clone());
-            scope.spawn(move || predict(predictor, batch, &jobs, &next, &ended, line.cancel));
+            let (jobs, next, end) = (Arc::clone(&to_predict), mapped.clone(), ended.clone());
+            scope.spawn(move || predict(predictor, batch, &jobs, &next, &end, line.cancel));
         }
         // The queues close one after the other as the stations before them end; these handles must not keep them open.
         drop((to_fetch, fetched, to_decode, decoded, to_predict, mapped, to_compose, composed, to_put, ended));
@@ -234,7 +234,8 @@ fn decode(
         Ok(Err(error)) => return Err(job.end(Outcome::Quarantined, error.reason(), error.to_string())),
         Err(RecvTimeoutError::Timeout) => {
             if abandoned.fetch_add(1, Ordering::SeqCst) >= MOST_ABANDONED {
-                let text = format!("more than {MOST_ABANDONED} photos took longer than {} s to decode", limit.as_secs());
+                let text =
+                    format!("more than {MOST_ABANDONED} photos took longer than {} s to decode", limit.as_secs());
                 return Err(Stop::Line(Error::Failed(format!("{text}; look at them, or raise decode_seconds"))));
             }
             let detail = format!("not decoded within {} s", limit.as_secs());
@@ -287,10 +288,10 @@ fn predict(
         let each = milliseconds(start) / inputs.len() as f32;
         match answer {
             Ok(maps) => {
-                for (mut job, map) in waiting.into_iter().zip(maps) {
-                    job.result.phases.predict = each;
-                    let image = std::mem::replace(&mut job.load, DecodedImage::empty());
-                    if next.send(job.with(Mapped { image, map })).is_err() {
+                for (job, map) in waiting.into_iter().zip(maps) {
+                    let Job { source, mut result, load: image } = job;
+                    result.phases.predict = each;
+                    if next.send(Job { source, result, load: Mapped { image, map } }).is_err() {
                         return;
                     }
                 }
@@ -314,7 +315,7 @@ fn compose(line: &Line<'_>, job: Job<Mapped>) -> Result<Job<Vec<u8>>, Stop> {
     let Job { source, mut result, load: Mapped { image, map } } = job;
     let made = image::upsample(&map, image.width, image.height).and_then(|matte| {
         let cutout = image::compose(&image, &matte)?;
-        Ok((judge::figures(&cutout.matte(), &map), image::encode::png_rgba(&cutout, image.facts.dpi)?))
+        Ok((judge::figures(&cutout, &map), image::encode::png_rgba(&cutout, image.facts.dpi)?))
     });
     match made {
         Ok((figures, png)) => {
