@@ -98,7 +98,8 @@ impl Memory {
             None => Bound::Included(start),
         };
         let objects = self.objects();
-        let found = objects.by_key.range::<str, _>((from, Bound::Unbounded)).take_while(|(key, _)| key.starts_with(start));
+        let found =
+            objects.by_key.range::<str, _>((from, Bound::Unbounded)).take_while(|(key, _)| key.starts_with(start));
         found.take(most).map(|(_, (info, _))| info.clone()).collect()
     }
 
