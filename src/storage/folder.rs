@@ -1,6 +1,6 @@
 //! Objects as files of a local folder: atomic and durable writes, create-if-absent by hard link. Blocks; must not know async.
 
-use super::location::PARTIAL;
+use super::location::{PARTIAL, is_partial};
 use super::{Created, Error, ObjectInfo};
 use crate::clock::Timestamp;
 use crate::id;
@@ -8,6 +8,7 @@ use bytes::Bytes;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -164,6 +165,28 @@ impl Folder {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Removes temporary files below `path` that were last written before a time. Follows no links.
+    pub(super) fn remove_partials(&self, path: &Path, before: Timestamp) -> Result<u64, Error> {
+        let fail = |error: io::Error| Error::from_io(path.display().to_string(), &error);
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) if is_absent(&error) => return Ok(0),
+            Err(error) => return Err(fail(error)),
+        };
+        let mut removed = 0;
+        for entry in entries {
+            let entry = entry.map_err(fail)?;
+            // What is gone by now, its writer has finished.
+            let Ok(found) = entry.metadata() else { continue };
+            if found.is_dir() {
+                removed += self.remove_partials(&entry.path(), before)?;
+            } else if is_partial(entry.file_name().as_bytes()) && info("", &found).modified < before {
+                removed += u64::from(fs::remove_file(entry.path()).is_ok());
+            }
+        }
+        Ok(removed)
     }
 
     /// Writes and syncs a temporary file beside `path`.

@@ -171,9 +171,9 @@ pub(super) fn redact(location: &str) -> String {
     text
 }
 
-/// A prefix without slashes at its ends, checked like a key.
+/// A prefix without slashes at its end, checked like a key.
 pub(super) fn trimmed(prefix: &str) -> Result<String, Error> {
-    let prefix = prefix.trim_matches('/');
+    let prefix = prefix.trim_end_matches('/');
     if !prefix.is_empty() {
         check_key(prefix)?;
     }

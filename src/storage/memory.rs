@@ -10,11 +10,18 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 /// The stores of this process by name, so that two opens of `memory://NAME` see the same objects.
 static STORES: LazyLock<Mutex<BTreeMap<String, Arc<Memory>>>> = LazyLock::new(Mutex::default);
 
-/// The objects of one memory store, and how many writes there were.
+/// One memory store.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     name: String,
-    objects: Mutex<(u64, BTreeMap<String, (ObjectInfo, Bytes)>)>,
+    objects: Mutex<Objects>,
+}
+
+#[derive(Debug, Default)]
+struct Objects {
+    /// How many writes there were: each gives a new tag.
+    writes: u64,
+    by_key: BTreeMap<String, (ObjectInfo, Bytes)>,
 }
 
 impl Memory {
@@ -25,7 +32,7 @@ impl Memory {
         Arc::clone(stores.entry(name.to_owned()).or_insert_with(new))
     }
 
-    fn objects(&self) -> MutexGuard<'_, (u64, BTreeMap<String, (ObjectInfo, Bytes)>)> {
+    fn objects(&self) -> MutexGuard<'_, Objects> {
         // Every change is a single insert or remove, so a panic elsewhere leaves nothing half done.
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -35,12 +42,12 @@ impl Memory {
     }
 
     pub(super) fn head(&self, key: &str) -> Option<ObjectInfo> {
-        self.objects().1.get(key).map(|(info, _)| info.clone())
+        self.objects().by_key.get(key).map(|(info, _)| info.clone())
     }
 
     pub(super) fn read(&self, key: &str, range: Option<Range<u64>>, etag: Option<&str>) -> Result<Bytes, Error> {
         let place = self.place(key);
-        let Some((info, bytes)) = self.objects().1.get(key).cloned() else {
+        let Some((info, bytes)) = self.objects().by_key.get(key).cloned() else {
             return Err(Error::NotFound { place, cause: "no such object".to_owned() });
         };
         if etag.is_some_and(|etag| etag != info.etag) {
@@ -63,7 +70,7 @@ impl Memory {
 
     pub(super) fn create(&self, key: &str, bytes: Bytes) -> Created {
         let mut objects = self.objects();
-        match objects.1.get(key) {
+        match objects.by_key.get(key) {
             Some((_, found)) if *found == bytes => Created::New,
             Some((_, found)) => Created::Exists(found.clone()),
             None => {
@@ -73,15 +80,15 @@ impl Memory {
         }
     }
 
-    fn write(objects: &mut (u64, BTreeMap<String, (ObjectInfo, Bytes)>), key: &str, bytes: Bytes) {
-        objects.0 += 1;
-        let etag = objects.0.to_string();
+    fn write(objects: &mut Objects, key: &str, bytes: Bytes) {
+        objects.writes += 1;
+        let etag = objects.writes.to_string();
         let info = ObjectInfo { key: key.to_owned(), size: bytes.len() as u64, etag, modified: clock::now() };
-        objects.1.insert(key.to_owned(), (info, bytes));
+        objects.by_key.insert(key.to_owned(), (info, bytes));
     }
 
     pub(super) fn delete(&self, key: &str) {
-        self.objects().1.remove(key);
+        self.objects().by_key.remove(key);
     }
 
     /// Up to so many objects whose keys begin with `start` and come after `after`.
@@ -91,14 +98,15 @@ impl Memory {
             None => Bound::Included(start),
         };
         let objects = self.objects();
-        let found = objects.1.range::<str, _>((from, Bound::Unbounded)).take_while(|(key, _)| key.starts_with(start));
+        let found =
+            objects.by_key.range::<str, _>((from, Bound::Unbounded)).take_while(|(key, _)| key.starts_with(start));
         found.take(most).map(|(_, (info, _))| info.clone()).collect()
     }
 
     /// The names of the folders directly below `start` (empty, or ending in a slash), in byte order.
     pub(super) fn folders(&self, start: &str) -> Vec<String> {
         let objects = self.objects();
-        let keys = objects.1.range::<str, _>((Bound::Included(start), Bound::Unbounded)).map(|(key, _)| key);
+        let keys = objects.by_key.range::<str, _>((Bound::Included(start), Bound::Unbounded)).map(|(key, _)| key);
         let below =
             keys.take_while(|key| key.starts_with(start)).filter_map(|key| key.get(start.len()..)?.split_once('/'));
         let mut names: Vec<_> = below.map(|(name, _)| name.to_owned()).collect();

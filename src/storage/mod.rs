@@ -122,7 +122,7 @@ impl Store {
 
     /// The store whose root is a folder of this one. A prefix that is no valid key shows at the first call.
     pub fn child(&self, prefix: &str) -> Self {
-        let prefix = prefix.trim_matches('/');
+        let prefix = prefix.trim_end_matches('/');
         let url = if self.url.ends_with('/') { format!("{}{prefix}", self.url) } else { joined(&self.url, prefix) };
         Self { prefix: joined(&self.prefix, prefix), url, ..self.clone() }
     }
@@ -264,6 +264,19 @@ impl Store {
                 Ok(memory.folders(&if start.is_empty() { String::new() } else { format!("{start}/") }))
             }
             Backend::Remote(remote) => remote.folders(&start).await,
+        }
+    }
+
+    /// Removes what writers that were killed left half-written below the root before a time, and says how many. Only folders
+    /// hold such files; a bucket clears away unfinished uploads by its own rules, if it is told to.
+    pub async fn remove_partials(&self, before: Timestamp) -> Result<u64, Error> {
+        let start = trimmed(&self.prefix)?;
+        match &self.backend {
+            Backend::Folder(folder) => {
+                let folder = Arc::clone(folder);
+                self.blocking(move || folder.remove_partials(&folder.path(&start), before)).await
+            }
+            Backend::Memory(_) | Backend::Remote(_) => Ok(0),
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Reader {
     store: Store,
     info: ObjectInfo,
     source: Source,
+    /// The first failure, told again at every later read, which could otherwise look like the end.
+    failure: Option<Error>,
 }
 
 enum Source {
@@ -37,10 +39,10 @@ impl Reader {
             Backend::Folder(_) => Source::File(None),
             Backend::Memory(_) | Backend::Remote(_) => Source::Ranges { current: Bytes::new(), next: None, asked: 0 },
         };
-        Self { store, info, source }
+        Self { store, info, source, failure: None }
     }
 
-    fn read_file(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read_file(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         let (Backend::Folder(folder), Source::File(opened)) = (&self.store.backend, &mut self.source) else {
             return Ok(0);
         };
@@ -49,15 +51,17 @@ impl Reader {
             Some(file) => file,
             None => opened.insert(Arc::clone(folder).open(&key, Some(&self.info.etag))?.0),
         };
-        let count = file.read(buffer)?;
-        if count == 0 && !buffer.is_empty() {
+        let path = folder.path(&key);
+        let fail = |error: io::Error| Error::from_io(path.display().to_string(), &error);
+        let count = file.read(buffer).map_err(fail)?;
+        if count == 0 {
             // Written in place since it was opened: what was read is no version of it.
-            unchanged(&folder.path(&key), Some(&self.info.etag), &file_info(&key, &file.metadata()?))?;
+            unchanged(&path, Some(&self.info.etag), &file_info(&key, &file.metadata().map_err(fail)?))?;
         }
         Ok(count)
     }
 
-    fn read_ranges(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read_ranges(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         let Source::Ranges { current, next, asked } = &mut self.source else { return Ok(0) };
         while current.is_empty() {
             let mut ask = || {
@@ -72,7 +76,9 @@ impl Reader {
             let Some(fetch) = next.take().or_else(&mut ask) else { return Ok(0) };
             *next = ask();
             let fetched = self.store.handle.block_on(fetch);
-            *current = fetched.map_err(|error| io::Error::other(error.to_string()))??;
+            let place = || format!("{}/{}", self.store.url, self.info.key);
+            *current =
+                fetched.unwrap_or_else(|error| Err(Error::Other { place: place(), cause: error.to_string() }))?;
         }
         let count = current.len().min(buffer.len());
         current.split_to(count).copy_to_slice(&mut buffer[..count]);
@@ -85,10 +91,17 @@ impl Read for Reader {
         if buffer.is_empty() {
             return Ok(0);
         }
-        match self.source {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone().into());
+        }
+        let outcome = match self.source {
             Source::File(_) => self.read_file(buffer),
             Source::Ranges { .. } => self.read_ranges(buffer),
-        }
+        };
+        outcome.map_err(|error| {
+            self.failure = Some(error.clone());
+            error.into()
+        })
     }
 }
 

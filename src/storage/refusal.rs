@@ -149,7 +149,7 @@ fn is_about_credentials(text: &str) -> bool {
         "latest/api/token",
         "metadata.google.internal",
         "/metadata/identity",
-        "WebIdentity",
+        "=AssumeRoleWithWebIdentity",
     ]
     .iter()
     .any(|sign| text.contains(sign))
