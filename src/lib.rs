@@ -19,5 +19,8 @@ pub mod clock;
 pub mod digest;
 pub mod event;
 pub mod id;
+pub mod image;
 pub mod outcome;
+pub mod stage;
+pub mod storage;
 pub mod table;

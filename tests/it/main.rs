@@ -1,0 +1,4 @@
+//! The behaviour tests: one binary, one module a topic.
+
+mod s3;
+mod storage;
