@@ -1,6 +1,11 @@
 //! The stages: each makes one thing from others, alone or in a pipeline. Stages never import one another; they meet only
 //! through tables and objects. Must not know pipeline files, locks or terminals.
 
+pub mod ingest;
+pub mod merge;
+mod parts;
+pub mod quarantine;
+mod stations;
 pub mod tables;
 
 use crate::cancel::{Cancel, Cause};

@@ -132,6 +132,11 @@ impl<'a> Publication<'a> {
         Ok(self.parts.last_mut().unwrap_or_else(|| unreachable!("a part was just pushed")))
     }
 
+    /// The parts so far.
+    pub fn parts(&self) -> &[PartEntry] {
+        &self.parts
+    }
+
     /// Takes over a part of an earlier version as it is.
     pub fn keep(&mut self, entry: PartEntry) {
         self.parts.push(entry);
