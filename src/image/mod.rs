@@ -20,6 +20,7 @@ mod orient;
 mod png_file;
 mod probe;
 pub mod raster;
+pub mod spans;
 mod threshold;
 
 pub use compose::compose;

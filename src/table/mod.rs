@@ -8,6 +8,7 @@ pub mod manifest;
 pub mod part;
 pub mod read;
 pub mod schema;
+pub mod spill;
 pub mod sql;
 
 pub use error::Error;
