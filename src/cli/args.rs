@@ -193,6 +193,9 @@ pub struct IngestArgs {
     /// The store for the tables.
     #[arg(long, value_name = "STORE")]
     pub out: String,
+    /// The list of classes and attributes, in the form of label_descriptions.json; the public one unless given.
+    #[arg(long, value_name = "FILE")]
+    pub label_descriptions: Option<String>,
     /// Refuse unknown columns and quarantine rows with unknown attributes.
     #[arg(long)]
     pub strict: bool,
@@ -207,7 +210,7 @@ pub struct IngestArgs {
     pub delimiter: Option<char>,
     /// The number of the first pixel.
     #[arg(long, value_name = "0|1")]
-    pub rle_base: Option<u8>,
+    pub rle_base: Option<u64>,
     /// How masks are written.
     #[arg(long, value_name = "kaggle|coco")]
     pub rle_format: Option<String>,

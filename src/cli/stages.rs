@@ -5,7 +5,7 @@ use super::{Answer, Desk, Exit, Refusal, runs};
 use crate::id;
 use crate::outcome::{Counts, Outcome};
 use crate::pipeline::plan::Retry;
-use crate::pipeline::{Kind, Limit, Limits, Pipeline, StageSpec};
+use crate::pipeline::{Kind, Limit, Limits, Pipeline, StageSpec, words};
 use crate::runner;
 use crate::stage::cutout::inputs::Source;
 use crate::stage::cutout::naming::Naming;
@@ -48,21 +48,22 @@ fn table(kind: &Kind, store: Store, desk: &Desk) -> Result<Answer, Refusal> {
 
 /// `ingest`
 pub fn ingest(args: &IngestArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let mut settings = stage::ingest::Settings::new(vec![args.csv.clone()], desk.options.clone());
+    let mut settings = stage::ingest::Settings::default();
     settings.strict = args.strict;
     settings.allow_empty = args.allow_empty;
     settings.allow_truncated = args.allow_truncated;
     settings.clip = args.clip;
-    settings.set_words(args.delimiter, args.rle_base, args.rle_format.as_deref()).map_err(Refusal::usage)?;
-    settings.max_field_bytes = args.max_field_bytes.unwrap_or(settings.max_field_bytes);
+    words::ingest(&mut settings, args.delimiter, args.rle_base, args.rle_format.as_deref()).map_err(Refusal::usage)?;
+    settings.max_field_bytes = args.max_field_bytes.map_or(settings.max_field_bytes, |most| most as usize);
     settings.max_pixels = args.max_pixels.unwrap_or(settings.max_pixels);
-    table(&Kind::Ingest(settings), desk.store(&args.out)?, desk)
+    let (csv, labels, options) = (vec![args.csv.clone()], args.label_descriptions.clone(), desk.options.clone());
+    table(&Kind::Ingest { settings, csv, labels, options }, desk.store(&args.out)?, desk)
 }
 
 /// `merge`
 pub fn merge(args: &MergeArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let words = (args.classes.as_deref(), args.policy.as_deref(), args.priority.as_deref());
-    let settings = stage::merge::Settings::from_words(words.0, words.1, words.2).map_err(Refusal::usage)?;
+    let settings = words::merge(args.classes.as_deref(), args.policy.as_deref(), args.priority.as_deref());
+    let settings = settings.map_err(Refusal::usage)?;
     let annotations = (args.annotations != args.out).then(|| args.annotations.clone());
     table(&Kind::Merge { settings, annotations, options: desk.options.clone() }, desk.store(&args.out)?, desk)
 }

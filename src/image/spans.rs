@@ -206,13 +206,7 @@ fn over(upper: &[Stretch], lower: &[Stretch], list: &mut Vec<Stretch>) {
 }
 
 /// Fills the gaps with background, joins equal neighbours, and counts.
-fn cover(
-    list: &[Stretch],
-    pixels: u32,
-    conflict: Conflict,
-    values: &mut Vec<u8>,
-    lengths: &mut Vec<u32>,
-) -> Coverage {
+fn cover(list: &[Stretch], pixels: u32, conflict: Conflict, values: &mut Vec<u8>, lengths: &mut Vec<u32>) -> Coverage {
     let mut coverage = Coverage { pixels: [0; 256], contested: 0 };
     let first = values.len();
     let mut emit = |value: u8, length: u32| {
@@ -256,10 +250,8 @@ mod tests {
 
     #[test]
     fn the_upper_layer_hides_the_lower_one() {
-        let layers = [
-            Layer { starts: &[4], lengths: &[2], value: 7 },
-            Layer { starts: &[2, 9], lengths: &[5, 1], value: 3 },
-        ];
+        let layers =
+            [Layer { starts: &[4], lengths: &[2], value: 7 }, Layer { starts: &[2, 9], lengths: &[5, 1], value: 3 }];
         let (values, lengths, coverage) = merge(&layers, 10, Conflict::Top);
         assert_eq!((values, lengths), (vec![0, 3, 7, 3, 0, 3], vec![2, 2, 2, 1, 2, 1]));
         assert_eq!((coverage.pixels[3], coverage.pixels[7], coverage.contested), (4, 2, 2));

@@ -6,6 +6,7 @@ mod params;
 pub mod plan;
 mod section;
 mod spec;
+pub mod words;
 
 pub use error::Error;
 pub use limit::Limit;

@@ -2,7 +2,7 @@
 //! Must not open a store.
 
 use super::section::{Section, Source};
-use super::{Error, Limit, Params};
+use super::{Error, Limit, Params, words};
 use crate::predict;
 use crate::runtime::SessionSettings;
 use crate::stage::{cutout, ingest, merge, split};
@@ -55,7 +55,16 @@ pub struct StageSpec {
 #[derive(Clone)]
 pub enum Kind {
     /// CSV rows into annotations.
-    Ingest(ingest::Settings),
+    Ingest {
+        /// How strictly rows are judged; its files are those of `csv`.
+        settings: ingest::Settings,
+        /// The files.
+        csv: Vec<String>,
+        /// A list of classes and attributes; the public one when absent.
+        labels: Option<String>,
+        /// Options of the stores they lie in.
+        options: Options,
+    },
     /// Annotations into masks.
     Merge {
         /// Classes and policy.
@@ -89,7 +98,7 @@ impl Kind {
     /// The word in the file.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Ingest(_) => "ingest",
+            Self::Ingest { .. } => "ingest",
             Self::Merge { .. } => "merge",
             Self::Split { .. } => "split",
             Self::Stats { .. } => "stats",
@@ -222,23 +231,25 @@ fn stage(section: &Section<'_>, options: &Options) -> Result<StageSpec, Error> {
 
 fn ingest(section: &Section<'_>, options: &Options) -> Result<Kind, Error> {
     let csv = section.texts("csv")?.ok_or_else(|| section.error("needs csv"))?;
-    let mut settings = ingest::Settings::new(csv, options.clone());
+    let mut settings = ingest::Settings::default();
     settings.strict = section.flag("strict")?.unwrap_or(settings.strict);
     settings.allow_empty = section.flag("allow_empty")?.unwrap_or(settings.allow_empty);
     settings.allow_truncated = section.flag("allow_truncated")?.unwrap_or(settings.allow_truncated);
     settings.clip = section.flag("clip")?.unwrap_or(settings.clip);
-    settings.max_field_bytes = section.number("max_field_bytes")?.unwrap_or(settings.max_field_bytes);
+    settings.max_field_bytes =
+        section.number("max_field_bytes")?.map_or(settings.max_field_bytes, |most| most as usize);
     settings.max_pixels = section.number("max_pixels")?.unwrap_or(settings.max_pixels);
+    let labels = section.text("label_descriptions")?;
     let delimiter = section.text("delimiter")?.and_then(|text| text.chars().next());
-    let base = section.number("rle_base")?.map(|base| base.min(255) as u8);
+    let base = section.number("rle_base")?;
     let format = section.text("rle_format")?;
-    settings.set_words(delimiter, base, format.as_deref()).map_err(|detail| section.error(detail))?;
-    Ok(Kind::Ingest(settings))
+    words::ingest(&mut settings, delimiter, base, format.as_deref()).map_err(|detail| section.error(detail))?;
+    Ok(Kind::Ingest { settings, csv, labels, options: options.clone() })
 }
 
 fn merge(section: &Section<'_>, options: &Options) -> Result<Kind, Error> {
     let (classes, policy, priority) = (section.text("classes")?, section.text("policy")?, section.text("priority")?);
-    let settings = merge::Settings::from_words(classes.as_deref(), policy.as_deref(), priority.as_deref());
+    let settings = words::merge(classes.as_deref(), policy.as_deref(), priority.as_deref());
     let settings = settings.map_err(|detail| section.error(detail))?;
     Ok(Kind::Merge { settings, annotations: section.text("annotations")?, options: options.clone() })
 }

@@ -42,7 +42,7 @@ pub fn fold(plan: &StagePlan, commits: &[ShardCommit], context: &Context, pipeli
     store.wait(store.create(&key, Bytes::from(parts)))?;
     let parts = publication.parts().to_vec();
     let bad = quarantined(place, &parts, context)?;
-    quarantine::replace(context, bad).map_err(&of_stage)?;
+    quarantine::replace(context, &depends_on, bad).map_err(&of_stage)?;
     publication.publish(current.as_ref(), depends_on, BTreeMap::new()).map_err(&of_stage)?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::outcome::Counts;
 use crate::pipeline::Kind;
 use crate::stage::tables::Tables;
 use crate::stage::{self, Context, Report, ingest, merge, split, stats};
-use crate::storage::{Options, Store};
+use crate::storage::{Options, Store, split_location};
 use crate::table::{Table, schema};
 
 /// What the table of a stage depends on now.
@@ -17,9 +17,11 @@ pub fn fingerprint(kind: &Kind, context: &Context) -> Result<Fingerprint, Error>
 
 fn wanted(kind: &Kind, context: &Context) -> Result<Fingerprint, stage::Error> {
     match kind {
-        Kind::Ingest(settings) => ingest::fingerprint(settings, context),
+        Kind::Ingest { settings, csv, labels, options } => {
+            ingest::fingerprint(&ingest_settings(settings, csv, labels.as_deref(), options, context)?, context)
+        }
         Kind::Merge { settings, annotations, options } => {
-            merge::fingerprint(settings, &source(annotations.as_deref(), options, context)?)
+            merge::fingerprint(settings, &source(annotations.as_deref(), options, context)?, context)
         }
         Kind::Split { settings, photos, options } => {
             split::fingerprint(&split_settings(settings, photos.as_deref(), options, context)?, context)
@@ -36,7 +38,7 @@ pub fn current(kind: &Kind, context: &Context) -> Result<Option<Fingerprint>, Er
 
 fn made_from(kind: &Kind, context: &Context) -> Result<Option<Fingerprint>, stage::Error> {
     let table: &'static Table = match kind {
-        Kind::Ingest(_) => &schema::ANNOTATIONS,
+        Kind::Ingest { .. } => &schema::ANNOTATIONS,
         Kind::Merge { .. } => &schema::MASKS,
         Kind::Split { .. } => &schema::SPLITS,
         Kind::Stats { .. } => return Ok(stats::last(context)?.map(|answers| answers.fingerprint)),
@@ -70,7 +72,9 @@ pub fn run(kind: &Kind, context: &Context) -> Result<(Report, bool), Error> {
 
 fn make(kind: &Kind, wanted: Fingerprint, context: &Context) -> Result<Report, stage::Error> {
     match kind {
-        Kind::Ingest(settings) => ingest::run(settings, wanted, context),
+        Kind::Ingest { settings, csv, labels, options } => {
+            ingest::run(&ingest_settings(settings, csv, labels.as_deref(), options, context)?, wanted, context)
+        }
         Kind::Merge { settings, annotations, options } => {
             merge::run(settings, &source(annotations.as_deref(), options, context)?, wanted, context)
         }
@@ -92,6 +96,21 @@ fn source(annotations: Option<&str>, options: &Options, context: &Context) -> Re
 
 fn open(location: &str, options: &Options, context: &Context) -> Result<Store, stage::Error> {
     Ok(Store::open(location, options, context.tables.store().handle().clone())?)
+}
+
+fn ingest_settings(
+    settings: &ingest::Settings,
+    csv: &[String],
+    labels: Option<&str>,
+    options: &Options,
+    context: &Context,
+) -> Result<ingest::Settings, stage::Error> {
+    let source = |location: &str| -> Result<ingest::Source, stage::Error> {
+        let (folder, key) = split_location(location)?;
+        Ok(ingest::Source { store: open(&folder, options, context)?, key })
+    };
+    let csv = csv.iter().map(|location| source(location)).collect::<Result<_, _>>()?;
+    Ok(ingest::Settings { csv, label_descriptions: labels.map(source).transpose()?, ..settings.clone() })
 }
 
 fn split_settings(

@@ -5,9 +5,11 @@ pub mod cutout;
 pub mod ingest;
 pub mod masks;
 pub mod merge;
+mod parts;
 pub mod quarantine;
 pub mod sample;
 pub mod split;
+mod stations;
 pub mod stats;
 pub mod tables;
 

@@ -80,7 +80,8 @@ impl<'a> Writer<'a> {
         }
         let rows = &self.pending;
         let text = |of: fn(&Row) -> &str| Arc::new(StringArray::from_iter_values(rows.iter().map(of)));
-        let first = rows.iter().map(|row| self.seen.get(&hash(&row.item, row.reason.code())).copied().unwrap_or(self.now));
+        let first =
+            rows.iter().map(|row| self.seen.get(&hash(&row.item, row.reason.code())).copied().unwrap_or(self.now));
         let stage = rows.iter().map(|_| self.context.stage.as_str());
         let batch = RecordBatch::try_new(
             QUARANTINE.schema(),

@@ -53,7 +53,15 @@ mod tests {
             let _ = (0..100).all(give);
             Ok(())
         };
-        super::run(all, |piece| Ok(piece * 2), |result| { seen.push(result); Ok(()) }).unwrap();
+        super::run(
+            all,
+            |piece| Ok(piece * 2),
+            |result| {
+                seen.push(result);
+                Ok(())
+            },
+        )
+        .unwrap();
         assert_eq!(seen, (0..100).map(|piece| piece * 2).collect::<Vec<_>>());
         let failed = |_: u32| Err(Error::Failed("full".to_owned()));
         assert!(super::run(all, Ok, failed).is_err());

@@ -52,7 +52,9 @@ pub enum Error {
         detail: String,
     },
     /// Bytes could not be put aside on the local disk.
-    #[error("the folder for temporary files cannot be used ({0}): free some room there, or set TMPDIR to another folder")]
+    #[error(
+        "the folder for temporary files cannot be used ({0}): free some room there, or set TMPDIR to another folder"
+    )]
     Spill(String),
     /// Parquet bytes that cannot be read or written.
     #[error("Parquet: {0}")]

@@ -83,8 +83,12 @@ fn frame(records: &[Record], chunks: &[Chunk]) -> Result<DataFrame, PolarsError>
         column::<Vec<u32>, u32>("width", chunks, |_, row| row.width),
         column::<Vec<u64>, u64>("area", chunks, |_, row| row.area),
         column::<Vec<u32>, u32>("spans", chunks, |_, row| row.spans.len() as u32),
-        column::<Vec<u32>, u32>("first", chunks, |chunk, row| chunk.starts[row.spans.clone()].first().copied().unwrap_or(0)),
-        column::<Vec<u32>, u32>("last", chunks, |chunk, row| chunk.starts[row.spans.clone()].last().copied().unwrap_or(0)),
+        column::<Vec<u32>, u32>("first", chunks, |chunk, row| {
+            chunk.starts[row.spans.clone()].first().copied().unwrap_or(0)
+        }),
+        column::<Vec<u32>, u32>("last", chunks, |chunk, row| {
+            chunk.starts[row.spans.clone()].last().copied().unwrap_or(0)
+        }),
     ];
     DataFrame::new(rows, columns)
 }
@@ -115,7 +119,8 @@ fn ask(frame: &DataFrame, classes: &DataFrame) -> Result<Found, PolarsError> {
         .filter(col("known").is_null())
         .select([col("at"), col("class")])
         .collect()?;
-    let unknown = numbers(&unknown, "at")?.into_iter().zip(unknown.column("class")?.u16()?.into_no_null_iter()).collect();
+    let unknown =
+        numbers(&unknown, "at")?.into_iter().zip(unknown.column("class")?.u16()?.into_no_null_iter()).collect();
 
     let differs = |name: &str| col(name).min().neq(col(name).max());
     let images = frame

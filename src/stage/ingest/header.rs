@@ -87,19 +87,14 @@ pub(super) fn bind(line: &[u8], delimiter: u8, strict: bool, name: &str) -> Resu
 }
 
 /// Refuses a header without a column that must be there, and says what is most likely wrong.
-fn missing(
-    fields: &[Option<usize>; 6],
-    names: &[&str],
-    text: &str,
-    delimiter: u8,
-    name: &str,
-) -> Result<(), Error> {
+fn missing(fields: &[Option<usize>; 6], names: &[&str], text: &str, delimiter: u8, name: &str) -> Result<(), Error> {
     let missing: Vec<&str> = (0..ATTRIBUTES).filter(|column| fields[*column].is_none()).map(|c| COLUMNS[c]).collect();
     let Some(first) = missing.first() else { return Ok(()) };
     let shown: String = text.chars().take(200).collect();
     if missing.len() == ATTRIBUTES {
         let other = [b',', b';', b'\t', b'|'].into_iter().find(|other| {
-            *other != delimiter && text.split(char::from(*other)).filter(|field| COLUMNS.contains(&field.trim())).count() > 1
+            *other != delimiter
+                && text.split(char::from(*other)).filter(|field| COLUMNS.contains(&field.trim())).count() > 1
         });
         if let Some(other) = other {
             let (found, expected) = (shown_byte(other), shown_byte(delimiter));
@@ -147,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_column_twice_is_refused() {
-        let text = bind(b"ImageId,EncodedPixels,Height,Height,Width,ClassId", b',', false, "a").unwrap_err().to_string();
+        let text =
+            bind(b"ImageId,EncodedPixels,Height,Height,Width,ClassId", b',', false, "a").unwrap_err().to_string();
         assert!(text.contains("Height is there twice"), "{text}");
     }
 }

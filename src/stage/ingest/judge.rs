@@ -137,7 +137,14 @@ pub(super) fn judge(data: &[u8], records: &[Record], which: Range<usize>, header
 }
 
 impl Chunk {
-    fn row(&mut self, index: usize, record: &Record, line: &[u8], header: &Header, rules: &Rules) -> Result<(), Rejected> {
+    fn row(
+        &mut self,
+        index: usize,
+        record: &Record,
+        line: &[u8],
+        header: &Header,
+        rules: &Rules,
+    ) -> Result<(), Rejected> {
         let reject = |reason, at, detail: String| Rejected { record: index, reason, at, detail };
         let mut notes = Notes::default();
         if let Some(reason) = record.flaw {
@@ -201,7 +208,9 @@ impl Chunk {
         let first_attribute = self.attributes.len();
         for attribute in class.attributes.into_iter().flatten().chain(listed) {
             match attribute.filter(|attribute| rules.attributes.contains(attribute)) {
-                Some(known) if self.attributes[first_attribute..].contains(&known) => notes.add(Note::DuplicateAttribute),
+                Some(known) if self.attributes[first_attribute..].contains(&known) => {
+                    notes.add(Note::DuplicateAttribute)
+                }
                 Some(known) => self.attributes.push(known),
                 None if rules.strict => {
                     let detail = match attribute {
@@ -237,12 +246,7 @@ fn unquoted_tail<'a, 'b>(fields: &'b [&'a [u8]], header: &Header) -> Option<&'b 
 }
 
 /// Height and width; their product is within the limit.
-fn size(
-    fields: &[&[u8]],
-    header: &Header,
-    rules: &Rules,
-    notes: &mut Notes,
-) -> Result<(u32, u32), (Reason, String)> {
+fn size(fields: &[&[u8]], header: &Header, rules: &Rules, notes: &mut Notes) -> Result<(u32, u32), (Reason, String)> {
     let (high, wide) = (fields[header.field(HEIGHT)], fields[header.field(WIDTH)]);
     let shown = || format!("{} x {}", String::from_utf8_lossy(high).trim(), String::from_utf8_lossy(wide).trim());
     let (Some((height, float)), Some((width, other_float))) = (fields::side(high), fields::side(wide)) else {

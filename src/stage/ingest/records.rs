@@ -83,8 +83,7 @@ impl<'a> Records<'a> {
         failed: impl Fn(&io::Error) -> E,
         bind: impl FnOnce(&[u8]) -> Result<Header, E>,
     ) -> Result<Self, E> {
-        let header =
-            Header { fields: [None; 6], width: 0, delimiter: b',', notes: Vec::new() };
+        let header = Header { fields: [None; 6], width: 0, delimiter: b',', notes: Vec::new() };
         let mut records = Records {
             input,
             header,

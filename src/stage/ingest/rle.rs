@@ -72,7 +72,8 @@ pub(super) fn parse(
         return Ok(Mask { area, ..Mask::default() });
     }
     let trimmed = text.trim_ascii();
-    if trimmed.is_empty() || trimmed == b"-1" || [&b"nan"[..], b"null"].iter().any(|w| trimmed.eq_ignore_ascii_case(w)) {
+    if trimmed.is_empty() || trimmed == b"-1" || [&b"nan"[..], b"null"].iter().any(|w| trimmed.eq_ignore_ascii_case(w))
+    {
         return Ok(Mask::default());
     }
     let (runs, mut mask) = match rules.format {
@@ -225,7 +226,9 @@ fn overrun<T>(at: usize, run: (i128, i128), (first, over): (i128, i128), pixels:
     let (start, length) = run;
     // Swapping Height and Width cannot help: the product, which is all that counts here, stays the same.
     let detail = if first >= i128::from(pixels) {
-        format!("the run {start} {length} begins after the last of {pixels} pixels: Height or Width is wrong, or the mask is of another image")
+        format!(
+            "the run {start} {length} begins after the last of {pixels} pixels: Height or Width is wrong, or the mask is of another image"
+        )
     } else {
         format!("the run {start} {length} ends {over} after the last of {pixels} pixels; --clip cuts up to a column")
     };

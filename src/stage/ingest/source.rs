@@ -52,7 +52,9 @@ impl Source {
 
     fn changed(&self, cause: &str) -> Error {
         let url = self.url();
-        Error::Failed(format!("{url} changed while it was read ({cause}): nothing is published; run again once it is whole"))
+        Error::Failed(format!(
+            "{url} changed while it was read ({cause}): nothing is published; run again once it is whole"
+        ))
     }
 
     /// Gives the text to `work`: as it is, or unpacked from gzip, zstd, or a zip with exactly one member. `read` counts the
@@ -74,9 +76,11 @@ impl Source {
                 self.plain(decoder, work)
             }
             [b'P', b'K', 3 | 5, 4 | 6, ..] => self.zip(packed, work),
-            [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] | [b'7', b'z', 0xbc, 0xaf, ..] => Err(
-                Error::Failed(format!("{url} is packed in a way that is not read here; unpack it, or pack it with gzip or zstd")),
-            ),
+            [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] | [b'7', b'z', 0xbc, 0xaf, ..] => {
+                Err(Error::Failed(format!(
+                    "{url} is packed in a way that is not read here; unpack it, or pack it with gzip or zstd"
+                )))
+            }
             _ => self.plain(packed, work),
         }
     }
@@ -92,11 +96,16 @@ impl Source {
         let mut file = tempfile::tempfile().map_err(|error| self.failed(&error))?;
         io::copy(&mut packed, &mut file).map_err(|error| self.failed(&error))?;
         file.flush().and_then(|()| file.rewind()).map_err(|error| self.failed(&error))?;
-        let bad = |error: zip::result::ZipError| Error::Failed(format!("{} is no whole zip ({error}); fetch it again", self.url()));
+        let bad = |error: zip::result::ZipError| {
+            Error::Failed(format!("{} is no whole zip ({error}); fetch it again", self.url()))
+        };
         let mut archive = zip::ZipArchive::new(io::BufReader::new(file)).map_err(bad)?;
         if archive.len() != 1 {
             let count = archive.len();
-            return Err(Error::Failed(format!("{} has {count} members, expected exactly one; unpack it first", self.url())));
+            return Err(Error::Failed(format!(
+                "{} has {count} members, expected exactly one; unpack it first",
+                self.url()
+            )));
         }
         let member = archive.by_index(0).map_err(bad)?;
         self.plain(member, work)

@@ -137,9 +137,9 @@ impl Tally {
             ("blank_line".to_owned(), seen.blank),
             ("clipped_px".to_owned(), self.signs.clipped),
         ]);
-        facts.extend(Note::ALL.iter().filter_map(|note| {
-            Some((format!("note.{}", note.code()), *self.notes.get(note.code())?))
-        }));
+        facts.extend(
+            Note::ALL.iter().filter_map(|note| Some((format!("note.{}", note.code()), *self.notes.get(note.code())?))),
+        );
         facts.extend(self.rejected.iter().map(|(reason, count)| (format!("quarantined.{}", reason.code()), *count)));
         facts.extend(self.area.iter().map(|(class, area)| (area_fact(*class), *area)));
         facts
@@ -150,7 +150,9 @@ impl Tally {
         let files: Vec<String> = settings.csv.iter().map(super::Source::url).collect();
         let files = files.join(", ");
         if seen.rows == 0 && !settings.allow_empty {
-            return Err(Error::Blocked(format!("{files}: 0 rows; at least 1 expected (--allow-empty takes it as it is)")));
+            return Err(Error::Blocked(format!(
+                "{files}: 0 rows; at least 1 expected (--allow-empty takes it as it is)"
+            )));
         }
         if let Some(pairs) = seen.images.collisions() {
             return Err(Error::Blocked(format!(
@@ -175,11 +177,13 @@ impl Tally {
     pub(super) fn drift(&self, before: &Manifest, events: &Events) {
         let share = |area: u64, total: u64| area as f64 / total.max(1) as f64;
         let old_area = |class: u16| before.facts.get(&area_fact(class)).copied().unwrap_or(0);
-        let classes: Vec<u16> = (0..=255).filter(|class| old_area(*class) > 0 || self.area.contains_key(class)).collect();
+        let classes: Vec<u16> =
+            (0..=255).filter(|class| old_area(*class) > 0 || self.area.contains_key(class)).collect();
         let old_total: u64 = classes.iter().map(|class| old_area(*class)).sum();
         let new_total: u64 = self.area.values().sum();
         for class in classes {
-            let (old, new) = (share(old_area(class), old_total), share(self.area.get(&class).copied().unwrap_or(0), new_total));
+            let (old, new) =
+                (share(old_area(class), old_total), share(self.area.get(&class).copied().unwrap_or(0), new_total));
             if old_total > 0 && (new - old).abs() > DRIFT * old.max(new) {
                 let text = format!(
                     "class {class}: {:.3} % of all mask pixels, {:.3} % in version {}; if that is not meant, compare the files",

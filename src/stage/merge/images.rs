@@ -1,14 +1,15 @@
 //! The images of a portion, merged: rows of the table `masks`. Must not know where rows come from or go to.
 
+use super::Rules;
 use super::policy::{Policy, Standing};
 use super::portions::{Piece, Portion};
-use super::Rules;
 use crate::image::spans::{BACKGROUND, Coverage, Layer, Merger};
 use crate::stage::Error;
 use crate::table::labels;
 use crate::table::schema::MASKS;
 use arrow::array::{
-    Array, ArrayRef, Float32Array, ListArray, PrimitiveArray, RecordBatch, StringArray, UInt8Array, UInt32Array, UInt64Array,
+    Array, ArrayRef, Float32Array, ListArray, PrimitiveArray, RecordBatch, StringArray, UInt8Array, UInt32Array,
+    UInt64Array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, UInt8Type, UInt32Type, UInt64Type};
@@ -84,7 +85,11 @@ struct Mask<'a> {
 }
 
 /// Merges some images of a portion: their rows, the weight of these in bytes, and the sums.
-pub(super) fn merge(portion: &Portion, which: Range<usize>, rules: &Rules) -> Result<(RecordBatch, usize, Sums), Error> {
+pub(super) fn merge(
+    portion: &Portion,
+    which: Range<usize>,
+    rules: &Rules,
+) -> Result<(RecordBatch, usize, Sums), Error> {
     let pieces: Vec<Piece<'_>> = portion.pieces.iter().map(Piece::of).collect();
     let mut merger = Merger::default();
     let mut columns = Columns::default();
@@ -116,8 +121,11 @@ pub(super) fn merge(portion: &Portion, which: Range<usize>, rules: &Rules) -> Re
             }
         }
         masks.sort_by(|one, other| rules.policy.above(&one.standing, &other.standing, &rules.ranks));
-        let layers =
-            masks.iter().map(|mask| Layer { starts: mask.starts, lengths: mask.lengths, value: mask.standing.class + 1 });
+        let layers = masks.iter().map(|mask| Layer {
+            starts: mask.starts,
+            lengths: mask.lengths,
+            value: mask.standing.class + 1,
+        });
         let begin = columns.classes.len();
         let coverage = merger
             .merge(layers, pixels, rules.policy.conflict(), &mut columns.classes, &mut columns.lengths)

@@ -13,9 +13,9 @@ use super::{Context, Error, Report, check, stations};
 use crate::digest::Fingerprint;
 use crate::event::{Event, Level, note};
 use crate::outcome::Counts;
+use crate::table::Manifest;
 use crate::table::labels;
 use crate::table::schema::{ANNOTATIONS, MASKS};
-use crate::table::Manifest;
 use arrow::array::RecordBatch;
 use images::Sums;
 use portions::{Annotations, End, Portion};
@@ -70,7 +70,9 @@ pub(super) struct Rules {
 impl Settings {
     fn rules(&self) -> Result<Rules, Error> {
         if self.policy == Policy::ClassPriority && self.priority.is_empty() {
-            return Err(Error::Usage("the policy class-priority needs a list of classes, from the top down".to_owned()));
+            return Err(Error::Usage(
+                "the policy class-priority needs a list of classes, from the top down".to_owned(),
+            ));
         }
         if self.policy != Policy::ClassPriority && !self.priority.is_empty() {
             return Err(Error::Usage(format!("a list of priorities has no meaning under the policy {}", self.policy)));
@@ -111,7 +113,10 @@ pub fn fingerprint(settings: &Settings, source: &Tables, _: &Context) -> Result<
 
 fn annotations(source: &Tables) -> Result<Manifest, Error> {
     source.current(&ANNOTATIONS)?.ok_or_else(|| {
-        Error::Usage(format!("{} holds no annotations; run `selvedge ingest --csv FILE --out` on it first", source.store().url()))
+        Error::Usage(format!(
+            "{} holds no annotations; run `selvedge ingest --csv FILE --out` on it first",
+            source.store().url()
+        ))
     })
 }
 

@@ -213,7 +213,14 @@ const FRAME: usize = 41;
 fn frame(number: u32, piece: &Piece<'_>, row: usize) -> Vec<u8> {
     let (id, starts, lengths) = (piece.ids.value(row), piece.starts(row), piece.lengths(row));
     let mut bytes = Vec::with_capacity(FRAME + id.len() + 8 * starts.len());
-    for value in [number, piece.heights.value(row), piece.widths.value(row), starts.len() as u32, lengths.len() as u32, id.len() as u32] {
+    for value in [
+        number,
+        piece.heights.value(row),
+        piece.widths.value(row),
+        starts.len() as u32,
+        lengths.len() as u32,
+        id.len() as u32,
+    ] {
         bytes.extend_from_slice(&value.to_le_bytes());
     }
     bytes.extend_from_slice(&piece.areas.value(row).to_le_bytes());
@@ -246,7 +253,8 @@ fn unframe(data: &[u8]) -> Result<Portion, Error> {
     let list = |name: &str, count: usize, before: Option<usize>| -> Result<ArrayRef, Error> {
         let (mut values, mut offsets) = (Vec::new(), vec![0_i32]);
         for (_, at) in &frames {
-            let first = at + FRAME + short(at + 20) as usize + 4 * before.map_or(0, |before| short(at + before) as usize);
+            let first =
+                at + FRAME + short(at + 20) as usize + 4 * before.map_or(0, |before| short(at + before) as usize);
             values.extend((0..short(at + count) as usize).map(|nth| short(first + 4 * nth)));
             offsets.push(values.len() as i32);
         }
