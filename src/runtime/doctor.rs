@@ -56,7 +56,9 @@ impl Runtime {
                     other => other.to_string(),
                 },
                 advice: match cuda_compiled_in {
-                    false => "this library is built for the processor only; `make runtime CUDA=1` gets the one for GPUs",
+                    false => {
+                        "this library is built for the processor only; `make runtime CUDA=1` gets the one for GPUs"
+                    }
                     true => "the library is built for GPUs; install the NVIDIA driver, CUDA 13 and cuDNN 9",
                 },
             },

@@ -48,7 +48,9 @@ pub enum Error {
         asked: PathBuf,
     },
     /// The device that was required cannot be used.
-    #[error("the device {device} cannot be used: {detail}; run `selvedge doctor`, or choose --device auto or --device cpu")]
+    #[error(
+        "the device {device} cannot be used: {detail}; run `selvedge doctor`, or choose --device auto or --device cpu"
+    )]
     DeviceUnavailable {
         /// The device, as settings write it.
         device: String,
@@ -84,7 +86,9 @@ pub enum Error {
         known: String,
     },
     /// As many numbers as the shape says were not given.
-    #[error("a tensor of shape {shape:?} takes {wanted} numbers, and {found} were given; this is a mistake of the program, report it")]
+    #[error(
+        "a tensor of shape {shape:?} takes {wanted} numbers, and {found} were given; this is a mistake of the program, report it"
+    )]
     Shape {
         /// The shape.
         shape: Vec<usize>,

@@ -148,9 +148,8 @@ impl Session {
         };
         let inputs = session.inputs().iter().map(describe).collect();
         let outputs = session.outputs().iter().map(describe).collect();
-        let reply_memory =
-            MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)
-                .map_err(|error| Error::Run { model: name.to_owned(), detail: error.to_string() })?;
+        let reply_memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)
+            .map_err(|error| Error::Run { model: name.to_owned(), detail: error.to_string() })?;
         let placement = Placement { device, fallback: placement };
         Ok(Self { model: name.to_owned(), session, inputs, outputs, placement, reply_memory })
     }
