@@ -3,6 +3,7 @@
 use super::device::preload_cuda;
 use super::{Device, Error, Runtime};
 use crate::cancel::Cancel;
+use ort::ErrorCode;
 use ort::ep;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
@@ -299,7 +300,11 @@ fn commit(
         builder = builder.with_execution_providers([provider]).map_err(|error| unavailable(error.into()))?;
         let cpu = ep::CPU::default().with_arena_allocator(settings.arena).build();
         builder = builder.with_execution_providers([cpu]).map_err(|error| model_error(error.into()))?;
-        return builder.commit_from_memory(model).map_err(unavailable);
+        // Bytes that no device could run are the model's fault and not the GPU's.
+        return builder.commit_from_memory(model).map_err(|error| match error.code() {
+            ErrorCode::InvalidProtobuf | ErrorCode::InvalidGraph | ErrorCode::NoModel => model_error(error),
+            _ => unavailable(error),
+        });
     }
     let cpu = ep::CPU::default().with_arena_allocator(settings.arena).build();
     builder = builder.with_execution_providers([cpu]).map_err(|error| model_error(error.into()))?;
