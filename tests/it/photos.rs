@@ -336,3 +336,63 @@ fn any_size_goes_all_the_way_through() {
         assert_eq!(reread(&encode::png_rgba(&cutout, None).unwrap()).1, cutout.rgba);
     }
 }
+
+/// Milliseconds of this thread's own processor time, the best of five.
+fn cost<T>(mut work: impl FnMut() -> T) -> (f64, T) {
+    let spent = || -> f64 {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e6
+    };
+    let mut best: Option<(f64, T)> = None;
+    for _ in 0..5 {
+        let start = spent();
+        let result = work();
+        let spent = spent() - start;
+        if best.as_ref().is_none_or(|(least, _)| spent < *least) {
+            best = Some((spent, result));
+        }
+    }
+    best.unwrap()
+}
+
+/// Run by hand, with `SELVEDGE_PHOTO` naming a photo; without it a picture of 3 megapixels is made.
+#[test]
+#[ignore = "measures; run by hand with --ignored --nocapture"]
+fn what_each_step_costs() {
+    use std::io::Write;
+    let file = match std::env::var_os("SELVEDGE_PHOTO") {
+        Some(path) => std::fs::read(path).unwrap(),
+        None => jpeg(1500, 2000, &scene(1500, 2000).shown.rgb),
+    };
+    let mut lines = Vec::new();
+    let mut note = |step: &str, (milliseconds, length): (f64, usize)| {
+        lines.push(format!("{step:<34}{milliseconds:8.1} ms {length:>12} bytes"));
+    };
+    let (spent, image) = cost(|| decoded(file.clone()).unwrap());
+    note("decode", (spent, file.len()));
+    let (width, height) = (image.width, image.height);
+    note("  and turn upright (6)", {
+        let turned = jpeg_with_orientation(&file, 6);
+        let (spent, _) = cost(|| decoded(turned.clone()).unwrap());
+        (spent, turned.len())
+    });
+    for (step, side, filter) in
+        [("resize, bilinear, 320", 320, Filter::Bilinear), ("resize, lanczos3, 1024", 1024, Filter::Lanczos3)]
+    {
+        let (spent, small) = cost(|| resize_rgb(&image, side, side, filter).unwrap());
+        note(step, (spent, small.len()));
+    }
+    let (spent, map) = cost(|| threshold(&image).unwrap());
+    note("threshold", (spent, map.plane.len()));
+    let (spent, matte) = cost(|| upsample(&map, width, height).unwrap());
+    note("upsample", (spent, matte.alpha.len()));
+    let soft = matte.alpha.iter().filter(|alpha| !matches!(alpha, 0 | 255)).count();
+    let (spent, cutout) = cost(|| compose(&image, &matte).unwrap());
+    note("compose", (spent, cutout.rgba.len()));
+    let (spent, png) = cost(|| encode::png_rgba(&cutout, None).unwrap());
+    note("encode png", (spent, png.len()));
+    let (spent, white) = cost(|| encode::jpeg_rgb(width, height, &image.rgb, 90, None).unwrap());
+    note("encode jpeg", (spent, white.len()));
+    let share = soft as f64 / matte.alpha.len() as f64 * 100.0;
+    writeln!(std::io::stderr(), "{width} x {height}, {share:.1} % soft\n{}", lines.join("\n")).unwrap();
+}
