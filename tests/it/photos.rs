@@ -59,6 +59,14 @@ fn grey_is_converted_by_its_own_profile() {
 }
 
 #[test]
+fn a_grey_picture_may_carry_an_rgb_profile() {
+    let image = decoded(fixture("grey_rgb_profile.jpg")).unwrap();
+    // Display P3 has sRGB's own tone curve, so grey stays what it is.
+    assert_near(&patches(&image), &[91, 136, 55, 255, 0, 128, 184, 32].map(|value| [value; 3]), 1);
+    assert!(!image.notes.contains(&Note::ProfileUnreadable));
+}
+
+#[test]
 fn an_unreadable_profile_leaves_the_pixels_and_a_note() {
     let image = decoded(fixture("bad_profile.png")).unwrap();
     assert_eq!(patches(&image), PATCHES);
@@ -158,10 +166,10 @@ fn soft_edges_carry_the_garments_own_colour() {
             continue;
         }
         let share = f64::from(alpha) / 255.0;
-        for channel in 0..3 {
+        for (channel, own) in own.iter().enumerate() {
             // The difference that a person sees when the cutout is pasted.
-            error += share * (f64::from(cutout.rgba[index * 4 + channel]) - own[channel]).abs();
-            untreated += share * (f64::from(shown.rgb[index * 3 + channel]) - own[channel]).abs();
+            error += share * (f64::from(cutout.rgba[index * 4 + channel]) - own).abs();
+            untreated += share * (f64::from(shown.rgb[index * 3 + channel]) - own).abs();
             count += 1.0;
         }
         assert_eq!(cutout.rgba[index * 4 + 3], alpha);
