@@ -21,5 +21,6 @@ pub mod event;
 pub mod id;
 pub mod image;
 pub mod outcome;
+pub mod stage;
 pub mod storage;
 pub mod table;

@@ -19,6 +19,7 @@ mod matte;
 mod orient;
 mod png_file;
 mod probe;
+pub mod raster;
 mod threshold;
 
 pub use compose::compose;

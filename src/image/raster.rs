@@ -9,8 +9,6 @@ use super::error::area;
 
 /// Columns that are turned from column-major to row-major at a time: one cache line of the class map.
 const STRIP: usize = 64;
-/// The value of pixels that belong to no class and count for nothing.
-pub const VOID: u8 = 255;
 /// What void is shown as.
 const VOID_COLOUR: [u8; 3] = [255, 255, 255];
 /// How much of the class's colour covers the photo, of 256.

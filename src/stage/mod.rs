@@ -1,6 +1,9 @@
 //! The stages: each makes one thing from others, alone or in a pipeline. Stages never import one another; they meet only
 //! through tables and objects. Must not know pipeline files, locks or terminals.
 
+pub mod masks;
+pub mod split;
+pub mod stats;
 pub mod tables;
 
 use crate::cancel::{Cancel, Cause};

@@ -58,11 +58,14 @@ impl Settings {
         let safe = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
         for Share { name, ratio } in &self.shares {
             if name.is_empty() || !name.bytes().all(safe) {
-                let text = format!("the split name `{name}` is to be lower-case letters, digits, `-` or `_`, such as train");
+                let text =
+                    format!("the split name `{name}` is to be lower-case letters, digits, `-` or `_`, such as train");
                 return Err(Error::Usage(text));
             }
             if !(*ratio > 0.0 && *ratio <= 1.0) {
-                return Err(Error::Usage(format!("the share of the split `{name}` is to be above 0 and at most 1, not {ratio}")));
+                return Err(Error::Usage(format!(
+                    "the share of the split `{name}` is to be above 0 and at most 1, not {ratio}"
+                )));
             }
         }
         let names: BTreeSet<_> = self.shares.iter().map(|share| &share.name).collect();
@@ -106,7 +109,8 @@ pub fn run(settings: &Settings, depends_on: Fingerprint, context: &Context) -> R
     };
     let photos_missing = if settings.photos.is_some() { images.len() - contents.len() } else { 0 };
     if photos_missing > 0 {
-        let text = format!("{photos_missing} of {} images have no photo; each is taken as unlike all others", images.len());
+        let text =
+            format!("{photos_missing} of {} images have no photo; each is taken as unlike all others", images.len());
         note(&context.events, Level::Warn, text);
     }
     let (groups, group_of) = group(&images, &contents);
@@ -118,10 +122,13 @@ pub fn run(settings: &Settings, depends_on: Fingerprint, context: &Context) -> R
     let ids = StringArray::from_iter_values(images.keys());
     let splits = StringArray::from_iter_values(group_of.iter().map(|group| split_of(*group)));
     let names = StringArray::from_iter_values(group_of.iter().map(|group| &groups[*group].name));
-    let batch =
-        RecordBatch::try_new(SPLITS.schema(), vec![Arc::new(ids), Arc::new(splits), Arc::new(names)]).map_err(crate::table::Error::from)?;
+    let batch = RecordBatch::try_new(SPLITS.schema(), vec![Arc::new(ids), Arc::new(splits), Arc::new(names)])
+        .map_err(crate::table::Error::from)?;
 
-    let mut facts = BTreeMap::from([("groups".to_owned(), groups.len() as u64), ("photos_missing".to_owned(), photos_missing as u64)]);
+    let mut facts = BTreeMap::from([
+        ("groups".to_owned(), groups.len() as u64),
+        ("photos_missing".to_owned(), photos_missing as u64),
+    ]);
     let mut sizes = Vec::new();
     for (part, share) in settings.shares.iter().enumerate() {
         let size = group_of.iter().filter(|group| parts[**group] == part).count();
@@ -147,7 +154,10 @@ pub fn run(settings: &Settings, depends_on: Fingerprint, context: &Context) -> R
 }
 
 fn no_masks(context: &Context) -> Error {
-    Error::Usage(format!("there are no masks in {}; make them first with `selvedge merge`", context.tables.store().url()))
+    Error::Usage(format!(
+        "there are no masks in {}; make them first with `selvedge merge`",
+        context.tables.store().url()
+    ))
 }
 
 /// The classes that each image shows, as values of the class map without background and void. Sorted by id, so that the
@@ -163,12 +173,17 @@ fn classes_of_images(context: &Context) -> Result<BTreeMap<String, Vec<u8>>, Err
         for row in 0..batch.num_rows() {
             let values = classes.value(row);
             let shown = values.as_primitive::<UInt8Type>().values().iter().copied();
-            images.entry(ids.value(row).to_owned()).or_default().extend(shown.filter(|value| !matches!(value, 0 | 255)));
+            images
+                .entry(ids.value(row).to_owned())
+                .or_default()
+                .extend(shown.filter(|value| !matches!(value, 0 | 255)));
         }
         context.events.emit(Event::Advanced { stage: context.stage.clone(), by: batch.num_rows() as u64 });
     }
     if images.is_empty() {
-        return Err(Error::Failed("the masks table holds no image, so there is nothing to split; look into the quarantine".to_owned()));
+        return Err(Error::Failed(
+            "the masks table holds no image, so there is nothing to split; look into the quarantine".to_owned(),
+        ));
     }
     Ok(images)
 }
@@ -207,15 +222,24 @@ fn tell_absent(settings: &Settings, groups: &[Group], parts: &[usize], context: 
         }
     }
     for (label, held) in held {
-        let without: Vec<&str> =
-            settings.shares.iter().zip(&held).filter(|(_, held)| **held == 0).map(|(share, _)| share.name.as_str()).collect();
+        let without: Vec<&str> = settings
+            .shares
+            .iter()
+            .zip(&held)
+            .filter(|(_, held)| **held == 0)
+            .map(|(share, _)| share.name.as_str())
+            .collect();
         if without.is_empty() {
             continue;
         }
         let name = labels::CLASSES.get(usize::from(label) - 1).map_or("unknown", |class| class.name);
         let all: usize = held.iter().sum();
         let level = if all < settings.shares.len() { Level::Info } else { Level::Warn };
-        let text = format!("class {} ({name}) is absent from {}: only {all} different images show it", label - 1, without.join(", "));
+        let text = format!(
+            "class {} ({name}) is absent from {}: only {all} different images show it",
+            label - 1,
+            without.join(", ")
+        );
         note(&context.events, level, text);
     }
 }

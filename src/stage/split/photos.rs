@@ -1,10 +1,10 @@
 //! Which photos are the same, byte for byte. Must not know what they show.
 
+use crate::digest;
 use crate::event::Event;
+use crate::outcome::Reason;
 use crate::stage::{Context, Error, check};
 use crate::storage::{self, ObjectInfo, Store};
-use crate::digest;
-use crate::outcome::Reason;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
 

@@ -96,7 +96,8 @@ pub fn questions(settings: &Settings) -> Result<Vec<Question>, Error> {
         questions.push(Question::parse(&file.key, text)?);
     }
     if questions.is_empty() {
-        let text = format!("{} holds no .sql file; name another folder, or none to ask the shipped questions", store.url());
+        let text =
+            format!("{} holds no .sql file; name another folder, or none to ask the shipped questions", store.url());
         return Err(Error::Usage(text));
     }
     Ok(questions)
@@ -128,7 +129,10 @@ pub fn last(context: &Context) -> Result<Option<Answers>, Error> {
         Err(error) => return Err(error.into()),
     };
     let unreadable = |detail: String| {
-        Error::Failed(format!("{}/{ANSWERS_KEY} cannot be read ({detail}); remove it and run `selvedge stats` again", store.url()))
+        Error::Failed(format!(
+            "{}/{ANSWERS_KEY} cannot be read ({detail}); remove it and run `selvedge stats` again",
+            store.url()
+        ))
     };
     let answers: Answers = serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
     if answers.schema != SCHEMA {
@@ -149,7 +153,10 @@ pub fn run(settings: &Settings, context: &Context) -> Result<(Vec<Answer>, Repor
     });
     let found = tables::find(&questions, context)?;
     if found.iter().all(tables::Found::is_absent) {
-        let text = format!("there is no table in {} that a question names; make some first with `selvedge ingest`", context.tables.store().url());
+        let text = format!(
+            "there is no table in {} that a question names; make some first with `selvedge ingest`",
+            context.tables.store().url()
+        );
         return Err(Error::Usage(text));
     }
     let frames = tables::load(&found, &questions, context)?;
@@ -171,7 +178,8 @@ pub fn run(settings: &Settings, context: &Context) -> Result<(Vec<Answer>, Repor
     }
     let kept =
         Answers { schema: SCHEMA.to_owned(), fingerprint: depends_on(&questions, &found)?, answers: answers.clone() };
-    let bytes = serde_json::to_vec_pretty(&kept).map_err(|error| Error::Failed(format!("the answers cannot be written: {error}")))?;
+    let bytes = serde_json::to_vec_pretty(&kept)
+        .map_err(|error| Error::Failed(format!("the answers cannot be written: {error}")))?;
     (context.fence)()?;
     let store = context.tables.store();
     store.wait(store.put(ANSWERS_KEY, Bytes::from(bytes)))?;

@@ -74,10 +74,8 @@ impl Question {
             known.map_or_else(String::new, |column| column.meaning.clone())
         };
         let names = frame.get_column_names();
-        let columns = names
-            .iter()
-            .map(|name| AnswerColumn { name: name.to_string(), meaning: meaning(name) })
-            .collect();
+        let columns =
+            names.iter().map(|name| AnswerColumn { name: name.to_string(), meaning: meaning(name) }).collect();
         let mut rows = Vec::with_capacity(frame.height());
         for row in 0..frame.height() {
             let mut values = Vec::with_capacity(names.len());

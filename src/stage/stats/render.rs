@@ -33,14 +33,18 @@ fn table(answer: &Answer, text: &mut String) {
     let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..answer.columns.len()).map(|column| width(column).unwrap_or(0)).collect();
     let numeric: Vec<bool> = (0..answer.columns.len())
-        .map(|column| answer.rows.iter().filter_map(|row| row.get(column)).all(|value| value.is_number() || value.is_null()))
+        .map(|column| {
+            answer.rows.iter().filter_map(|row| row.get(column)).all(|value| value.is_number() || value.is_null())
+        })
         .collect();
     for line in &lines {
         let cells: Vec<String> = line
             .iter()
             .zip(&widths)
             .zip(&numeric)
-            .map(|((cell, width), numeric)| if *numeric { format!("{cell:>width$}") } else { format!("{cell:<width$}") })
+            .map(
+                |((cell, width), numeric)| if *numeric { format!("{cell:>width$}") } else { format!("{cell:<width$}") },
+            )
             .collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');

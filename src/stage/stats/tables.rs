@@ -16,7 +16,7 @@ use crate::stage::{Context, Error, check};
 use crate::table::schema::{ANNOTATIONS, MASKS, QUARANTINE, SPLITS};
 use crate::table::{self, Manifest, Table, frame, labels};
 use crate::{clock, digest};
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt8Array, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt8Array, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema, TimestampMillisecondType};
 use polars::prelude::DataFrame;
 use std::sync::Arc;
