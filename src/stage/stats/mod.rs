@@ -152,7 +152,7 @@ pub fn run(settings: &Settings, context: &Context) -> Result<(Vec<Answer>, Repor
         unit: "questions",
     });
     let found = tables::find(&questions, context)?;
-    if found.iter().all(tables::Found::is_absent) {
+    if found.iter().any(tables::Found::is_absent) && !found.iter().any(tables::Found::is_present) {
         let text = format!(
             "there is no table in {} that a question names; make some first with `selvedge ingest`",
             context.tables.store().url()
@@ -196,6 +196,6 @@ pub fn run(settings: &Settings, context: &Context) -> Result<(Vec<Answer>, Repor
 }
 
 fn names(found: &[tables::Found]) -> String {
-    let names: Vec<&str> = found.iter().filter(|table| !table.is_absent()).map(|table| table.name.as_str()).collect();
+    let names: Vec<&str> = found.iter().filter(|table| table.is_present()).map(|table| table.name.as_str()).collect();
     names.join(", ")
 }

@@ -60,6 +60,11 @@ impl Found {
         self.stored.is_some() && self.version.is_none()
     }
 
+    /// Whether it has a version in the store.
+    pub fn is_present(&self) -> bool {
+        self.version.is_some()
+    }
+
     /// Of its rows: the checksums of its parts.
     pub(super) fn digest(&self) -> String {
         let parts = self.version.iter().flat_map(|version| &version.parts);
