@@ -19,6 +19,7 @@ use crate::outcome::Counts;
 use crate::storage::{self, Store};
 use crate::table::sql;
 use bytes::Bytes;
+use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -86,7 +87,6 @@ pub fn questions(settings: &Settings) -> Result<Vec<Question>, Error> {
     let Some(store) = &settings.sql else {
         return SHIPPED.iter().map(|(file, text)| Question::parse(file, text)).collect();
     };
-    use futures::TryStreamExt;
     let listed: Vec<storage::ObjectInfo> = store.wait(store.list("").try_collect())?;
     let mut questions = Vec::new();
     for file in listed.iter().filter(|file| file.key.ends_with(".sql") && !file.key.contains('/')) {
