@@ -26,6 +26,7 @@ mod labels;
 mod picture;
 mod shape;
 mod sketch;
+mod trim;
 mod wardrobe;
 
 pub use picture::{Instance, Kind, Picture, draw};
