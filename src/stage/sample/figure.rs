@@ -20,6 +20,8 @@ pub(super) struct Body {
     pub(super) back: bool,
     /// Nobody in it.
     pub(super) laid: bool,
+    /// A mannequin that ends at the neck.
+    pub(super) headless: bool,
     build: f32,
     turn: f32,
     tilt: [f32; 2],
@@ -39,10 +41,11 @@ fn arm(shoulder: Point, upper: f32, fore: f32, hand: f32) -> Joints {
 
 impl Body {
     /// A person or a mannequin on its feet.
-    pub(super) fn standing(dice: &mut Dice) -> Self {
+    pub(super) fn standing(dice: &mut Dice, mannequin: bool) -> Self {
         let sway = dice.range(-0.1, 0.1);
         let mut body = Self::at_ease(dice, [sway * 0.7, -sway]);
         (body.turn, body.back) = (dice.pick(&[1.0, 1.0, 1.0, 0.85, 0.7]), dice.chance(0.08));
+        body.headless = mannequin && dice.chance(0.5);
         let stance = dice.range(0.0, 0.32);
         let walk = if dice.chance(0.45) { dice.range(-0.35, 0.35) } else { 0.0 };
         for (i, side) in [-1.0_f32, 1.0].into_iter().enumerate() {
@@ -96,6 +99,7 @@ impl Body {
             head,
             back: false,
             laid: false,
+            headless: false,
             build,
             turn: 1.0,
             tilt,
@@ -187,9 +191,8 @@ pub(super) fn draw(sketch: &mut Sketch, body: &Body, dice: &mut Dice, mannequin:
     }
     let down: Vec<f32> = (0..9).map(|i| 0.26 + 0.27 * i as f32).flat_map(|y| [body.girth(y) * 0.97, y, 1.0]).collect();
     let trunk = [&[0.0, 0.0, 1.0, 0.3, 0.04, 1.0][..], &down, &[0.25, 2.75, 1.0, 0.0, 2.8, 1.0]].concat();
-    let headless = mannequin && dice.chance(0.5);
     let h = body.head;
-    let top = if headless { [0.0, -0.3] } else { h };
+    let top = if body.headless { [0.0, -0.3] } else { h };
     let throat = limb(&[top[0], top[1], 0.2, top[0] * 0.4, -0.2, 0.19, 0.0, 0.12, 0.3], false);
     sketch.layer(2, None, vec![body.mirrored(&trunk), throat], &skin).feel(0.8, 0.2, 0.05);
     for (arm, z) in body.arms.iter().zip(body.arms_z) {
@@ -199,7 +202,7 @@ pub(super) fn draw(sketch: &mut Sketch, body: &Body, dice: &mut Dice, mannequin:
         let thumb = limb(&[ax, ay, 0.06, cx - cx.signum() * 0.13, cy + 0.06, 0.042], true);
         sketch.layer(z, None, vec![tube, hand, thumb], &skin).feel(0.8, 0.11, 0.0).along(arm[0], arm[2]);
     }
-    if headless {
+    if body.headless {
         sketch.layer(4, None, vec![ellipse([0.0, -0.3], 0.2, 0.06, 0.0)], &skin.shaded(0.8)).feel(0.2, 0.1, 0.0);
         return;
     }

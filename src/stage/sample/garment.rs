@@ -193,7 +193,7 @@ impl Tailor<'_> {
     }
 
     fn attributes(&mut self, cut: &Cut, cloth: &Cloth) -> Vec<u16> {
-        if self.dice.chance(0.3) {
+        if self.dice.chance(0.12) {
             return Vec::new();
         }
         let length = match cut.hem {

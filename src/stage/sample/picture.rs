@@ -131,9 +131,8 @@ fn stand(sketch: &mut Sketch, width: f32, height: f32, dice: &mut Dice, studio: 
     let people = if pair { 2 } else { 1 };
     let mut frame = None;
     for i in 0..people {
-        let body = Body::standing(dice);
-        let mut own = Sketch::default();
         let mannequin = dice.chance(if studio { 0.4 } else { 0.06 });
+        let (body, mut own) = (Body::standing(dice, mannequin), Sketch::default());
         figure::draw(&mut own, &body, dice, mannequin);
         Tailor { sketch: &mut own, body: &body, dice, under: false, tucked: false }.outfit();
         // From which height of the body (heads from the neck) to which the frame reaches.
@@ -186,6 +185,6 @@ fn lay_out(sketch: &mut Sketch, width: f32, height: f32, dice: &mut Dice, studio
         let middle = placing.vector([(b[0] + b[2]) * 0.5, (b[1] + b[3]) * 0.5]);
         let (column, row) = ((i % columns) as f32 + 0.5, (i / columns) as f32 + 0.5);
         let (x, y) = (w * (column + dice.range(-0.06, 0.06)), h * (row + dice.range(-0.06, 0.06)));
-        sketch.place(own, &Placing { shift: [x - middle[0], y - middle[1]], ..placing }, 200 * i as i32);
+        sketch.place(own, &Placing { shift: [x - middle[0], y - middle[1]], ..placing }, 200 * i);
     }
 }

@@ -218,3 +218,41 @@ fn edge(sums: &mut [f32], stride: usize, cover: &Cover, a: Point, b: Point, turn
         y = next;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Cover, outline};
+
+    #[test]
+    fn pixels_at_an_edge_are_covered_by_their_share() {
+        let square = vec![[1.25, 1.0], [3.0, 1.0], [3.0, 2.5], [1.25, 2.5]];
+        let mut reversed = square.clone();
+        reversed.reverse();
+        for path in [square, reversed] {
+            let cover = Cover::fill(&[path], 8, 8);
+            assert_eq!((cover.x, cover.y, cover.width, cover.height), (1, 1, 2, 2));
+            assert_eq!(cover.alpha, [191, 255, 96, 128]);
+        }
+    }
+
+    #[test]
+    fn what_two_paths_cover_counts_once_and_what_is_outside_not_at_all() {
+        let wide = vec![[-3.0, 0.0], [9.0, 0.0], [9.0, 2.0], [-3.0, 2.0]];
+        let cover = Cover::fill(&[wide.clone(), wide], 4, 4);
+        assert_eq!((cover.width, cover.height), (4, 2));
+        assert!(cover.alpha.iter().all(|alpha| *alpha == 255));
+    }
+
+    #[test]
+    fn spans_run_down_the_columns_and_on_into_the_next() {
+        let cover = Cover { x: 1, y: 0, width: 2, height: 3, alpha: vec![255, 200, 0, 255, 255, 10] };
+        // A picture of three rows: the second column has rows 0 and 2, the third rows 0 and 1.
+        assert_eq!(cover.spans(3), [(3, 1), (5, 3)]);
+    }
+
+    #[test]
+    fn a_path_through_corners_is_straight() {
+        let path = outline(&[0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 4.0, 4.0, 0.0]);
+        assert!(path[..8].iter().all(|p| p[1] == 0.0 && (0.0..=4.0).contains(&p[0])));
+    }
+}

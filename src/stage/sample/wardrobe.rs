@@ -172,7 +172,8 @@ impl Tailor<'_> {
 
     /// Wears a class with a chance, or because it is wished for.
     fn wear(&mut self, wish: u8, class: u8, chance: f32) -> bool {
-        let worn = class == wish || self.dice.chance(chance);
+        let nowhere = self.body.headless && matches!(class, 13..=15);
+        let worn = (class == wish || self.dice.chance(chance)) && !nowhere;
         if worn {
             self.sew(class);
         }
