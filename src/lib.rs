@@ -15,9 +15,18 @@
 #![warn(missing_docs)]
 
 pub mod cancel;
+pub mod cli;
 pub mod clock;
 pub mod digest;
 pub mod event;
 pub mod id;
+pub mod image;
 pub mod outcome;
+pub mod pipeline;
+pub mod predict;
+pub mod reporter;
+pub mod runner;
+pub mod runtime;
 pub mod stage;
+pub mod storage;
+pub mod table;

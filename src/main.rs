@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `selvedge`: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    selvedge::cli::main()
+}

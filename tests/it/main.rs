@@ -1,3 +1,6 @@
-//! The one integration binary: a module a topic.
+//! The behaviour tests: one binary, one module a topic.
 
-mod sample;
+mod predict;
+mod runtime;
+mod s3;
+mod storage;

@@ -1,0 +1,54 @@
+# make demo · make test · make bench · make runtime · make check
+# One profile and one target folder for everything; CARGO_TARGET_DIR is honoured.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+CARGO_TARGET_DIR ?= target
+export CARGO_TARGET_DIR
+SELVEDGE := $(CARGO_TARGET_DIR)/release/selvedge
+CARGO := cargo
+VENV := .venv
+
+.PHONY: demo test check bench runtime build clean-demo
+.DEFAULT_GOAL := demo
+
+build:
+	$(CARGO) build --release --locked
+
+## Everything from nothing: builds, draws the sample data, runs pipelines/demo.toml to the end.
+demo: build
+	@test -f demo/data/train.csv || $(SELVEDGE) sample-data --images 48 --catalog 24 --seed 1 --out demo/data
+	@$(SELVEDGE) run pipelines/demo.toml && status=0 || status=$$?; test $$status -eq 0 -o $$status -eq 3
+	@echo
+	@echo "Look at it:"
+	@echo "  demo/cutouts/                       the catalogue photos without their background"
+	@echo "  demo/data/                          the made-up photos, their CSV and their true mattes"
+	@echo "  $(SELVEDGE) stats --data demo/store          what is in the data"
+	@echo "  $(SELVEDGE) plan pipelines/demo.toml         what the next run would do"
+	@echo "  $(SELVEDGE) runs list demo/store             what has run"
+
+clean-demo:
+	rm -rf demo
+
+## The pinned ONNX Runtime, into .runtime (CUDA=1 for the one for GPUs).
+runtime:
+	@CUDA=$(CUDA) bash deploy/runtime.sh
+
+$(VENV)/ready: tests/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+## Every test there is; set up from nothing.
+test: runtime $(VENV)/ready
+	$(CARGO) build --release --locked
+	SELVEDGE_MOTO=$(CURDIR)/$(VENV)/bin/moto_server $(CARGO) test --release --locked
+
+## What must hold before a test is run.
+check:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps
+
+## Ratios against the peers and the floor; takes what it needs into an ignored environment.
+bench: build runtime
+	bash tests/peers/bench.sh

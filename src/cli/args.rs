@@ -1,0 +1,368 @@
+//! The words of the command line. Must not act on them.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Turns fashion catalogues into cutouts, and trains the networks that do it.
+#[derive(Parser, Debug)]
+#[command(name = "selvedge", version, arg_required_else_help = true, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Words that go with every command.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Words that go with every command.
+#[derive(Args, Debug, Clone)]
+pub struct Global {
+    /// Print one JSON object on stdout when done.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// How progress and problems are written to stderr.
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    pub log: Log,
+    /// Threads to keep busy; all that this process may use unless given.
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+    /// An option of the stores, such as endpoint=http://localhost:9000; see `selvedge doctor --help`.
+    #[arg(long = "store-option", global = true, value_name = "KEY=VALUE")]
+    pub store_options: Vec<String>,
+}
+
+/// How progress and problems are written.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Log {
+    /// Bars on a terminal, plain lines elsewhere.
+    Auto,
+    /// Plain lines.
+    Plain,
+    /// One JSON object a line.
+    Json,
+    /// Problems only.
+    Quiet,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run a pipeline file to its end; only what is missing or changed is done.
+    Run(RunArgs),
+    /// Say what a run would do, stage by stage; or freeze a run for an array job.
+    Plan(PlanArgs),
+    /// Do one share of a frozen run, as a task of an array job.
+    Work(WorkArgs),
+    /// End a frozen run whose shards are all committed.
+    Finish(RunRef),
+    /// List runs, or show one.
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Run a pipeline and try quarantined items again.
+    Retry(RetryArgs),
+    /// Remove old versions of tables, orphaned parts and what ended runs left behind.
+    Gc(GcArgs),
+    /// Judge a CSV of run-length masks row by row: tables `annotations` and `quarantine`.
+    Ingest(IngestArgs),
+    /// Merge the masks of each image: table `masks`.
+    Merge(MergeArgs),
+    /// Divide the images into train, val and test: table `splits`.
+    Split(SplitArgs),
+    /// Answer the questions in SQL files about the tables of a store.
+    Stats(StatsArgs),
+    /// Remove the background of photos.
+    Cutout(CutoutArgs),
+    /// Masks as pictures.
+    #[command(subcommand)]
+    Masks(MasksCommand),
+    /// Draw a made-up dataset in the form of iMaterialist (Fashion) 2020.
+    SampleData(SampleArgs),
+    /// Say what works here: ONNX Runtime, GPU, cores, and a store.
+    Doctor(DoctorArgs),
+}
+
+/// A pipeline file and its parameters.
+#[derive(Args, Debug)]
+pub struct PipelineRef {
+    /// The pipeline file.
+    #[arg(value_name = "PIPELINE.toml")]
+    pub pipeline: PathBuf,
+    /// Give a parameter of the file another value.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub sets: Vec<String>,
+    /// The day that {date} stands for; today (UTC) unless given.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Option<String>,
+}
+
+/// `run`
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// The pipeline.
+    #[command(flatten)]
+    pub pipeline: PipelineRef,
+    /// Take up no more items than this in each stage.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+/// `plan`
+#[derive(Args, Debug)]
+pub struct PlanArgs {
+    /// The pipeline.
+    #[command(flatten)]
+    pub pipeline: PipelineRef,
+    /// Say why a run would, or would not, do something about this item.
+    #[arg(long, value_name = "ITEM", conflicts_with = "freeze")]
+    pub why: Option<String>,
+    /// Write the plan down as a run for `work` and `finish`, and print its URL.
+    #[arg(long)]
+    pub freeze: bool,
+    /// Take up no more items than this in each stage.
+    #[arg(long, value_name = "N", requires = "freeze")]
+    pub limit: Option<u64>,
+}
+
+/// A frozen run.
+#[derive(Args, Debug)]
+pub struct RunRef {
+    /// The run's URL, as `plan --freeze` printed it: STORE/runs/NAME.
+    #[arg(long, value_name = "URL")]
+    pub run: String,
+}
+
+/// `work`
+#[derive(Args, Debug)]
+pub struct WorkArgs {
+    /// The run.
+    #[command(flatten)]
+    pub run: RunRef,
+    /// Which share of the shards: I/N with I from 0; taken from Slurm's, Kubernetes' or AWS Batch's variables unless given.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
+}
+
+/// `runs …`
+#[derive(Subcommand, Debug)]
+pub enum RunsCommand {
+    /// List the runs of a store, newest last.
+    List {
+        /// The store.
+        #[arg(value_name = "STORE")]
+        store: String,
+        /// No more than the newest N.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        last: usize,
+    },
+    /// Show one run.
+    Show(RunRef),
+}
+
+/// `retry`
+#[derive(Args, Debug)]
+pub struct RetryArgs {
+    /// The pipeline.
+    #[command(flatten)]
+    pub pipeline: PipelineRef,
+    /// Only items quarantined for this reason.
+    #[arg(long, value_name = "REASON")]
+    pub reason: Option<String>,
+}
+
+/// `gc`
+#[derive(Args, Debug)]
+pub struct GcArgs {
+    /// The store.
+    #[arg(value_name = "STORE")]
+    pub store: String,
+    /// Versions of each table, and ended runs, that stay.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub keep: usize,
+    /// Say what would go, and remove nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `ingest`
+#[derive(Args, Debug)]
+pub struct IngestArgs {
+    /// The CSV: a path or URL; gz, zst, or a zip of one member are opened.
+    #[arg(long, value_name = "FILE")]
+    pub csv: String,
+    /// The store for the tables.
+    #[arg(long, value_name = "STORE")]
+    pub out: String,
+    /// The list of classes and attributes, in the form of label_descriptions.json; the public one unless given.
+    #[arg(long, value_name = "FILE")]
+    pub label_descriptions: Option<String>,
+    /// Refuse unknown columns and quarantine rows with unknown attributes.
+    #[arg(long)]
+    pub strict: bool,
+    /// Accept a file without rows.
+    #[arg(long)]
+    pub allow_empty: bool,
+    /// Accept a file that ends in the middle of a row; the row is quarantined.
+    #[arg(long)]
+    pub allow_truncated: bool,
+    /// The character between fields.
+    #[arg(long, value_name = "CHAR")]
+    pub delimiter: Option<char>,
+    /// The number of the first pixel.
+    #[arg(long, value_name = "0|1")]
+    pub rle_base: Option<u64>,
+    /// How masks are written.
+    #[arg(long, value_name = "kaggle|coco")]
+    pub rle_format: Option<String>,
+    /// Cut a run that reaches past the last pixel by no more than a column.
+    #[arg(long)]
+    pub clip: bool,
+    /// Most bytes of a field.
+    #[arg(long, value_name = "BYTES")]
+    pub max_field_bytes: Option<u64>,
+    /// Most pixels of an image.
+    #[arg(long, value_name = "PIXELS")]
+    pub max_pixels: Option<u64>,
+}
+
+/// `merge`
+#[derive(Args, Debug)]
+pub struct MergeArgs {
+    /// The store that holds `annotations`.
+    #[arg(long, value_name = "STORE")]
+    pub annotations: String,
+    /// The store for `masks`.
+    #[arg(long, value_name = "STORE")]
+    pub out: String,
+    /// `main` (0–26), `all` (0–45), or a list such as 0,1,23.
+    #[arg(long, value_name = "main|all|LIST")]
+    pub classes: Option<String>,
+    /// Which mask lies on top where several meet.
+    #[arg(long, value_name = "POLICY")]
+    pub policy: Option<String>,
+    /// For `class-priority`: the classes from the top down, such as 23,13,0.
+    #[arg(long, value_name = "LIST")]
+    pub priority: Option<String>,
+}
+
+/// `split`
+#[derive(Args, Debug)]
+pub struct SplitArgs {
+    /// The store that holds `masks`, and takes `splits`.
+    #[arg(long, value_name = "STORE")]
+    pub data: String,
+    /// Another seed gives another split.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Shares of train, val and test.
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', default_value = "0.7,0.2,0.1")]
+    pub ratios: Vec<f64>,
+    /// Where the photos lie, so that equal ones stay together.
+    #[arg(long, value_name = "URL")]
+    pub photos: Option<String>,
+}
+
+/// `stats`
+#[derive(Args, Debug)]
+pub struct StatsArgs {
+    /// The store.
+    #[arg(long, value_name = "STORE")]
+    pub data: String,
+    /// The folder of questions; ./sql if there is one, else the shipped ones.
+    #[arg(long, value_name = "FOLDER")]
+    pub sql: Option<String>,
+}
+
+/// `cutout`
+#[derive(Args, Debug)]
+pub struct CutoutArgs {
+    /// Files, folders and prefixes.
+    #[arg(value_name = "INPUT", required = true)]
+    pub inputs: Vec<String>,
+    /// The folder or prefix for the cutouts; or, for one photo, a file name that ends in .png.
+    #[arg(long, value_name = "OUT")]
+    pub out: String,
+    /// `threshold`, or an ONNX model with its sidecar beside it.
+    #[arg(long, default_value = "threshold")]
+    pub model: String,
+    /// How outputs are called: a.jpg → a.png (stem) or a.jpg.png (full).
+    #[arg(long = "name", value_name = "stem|full", default_value = "stem")]
+    pub naming: String,
+    /// Where the network runs: cpu, cuda, cuda:N or auto.
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// ONNX Runtime's library; looked for in ORT_DYLIB_PATH, ./.runtime and beside the program unless given.
+    #[arg(long, value_name = "FILE")]
+    pub runtime: Option<PathBuf>,
+    /// Accept a model whose licence forbids commercial use.
+    #[arg(long)]
+    pub accept_nc: bool,
+    /// Most quarantined items, as a share or a count; without it any number is allowed.
+    #[arg(long, value_name = "1%|N")]
+    pub max_quarantine: Option<String>,
+    /// Try quarantined photos again.
+    #[arg(long)]
+    pub retry: bool,
+    /// Take up no more photos than this.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+/// `masks …`
+#[derive(Subcommand, Debug)]
+pub enum MasksCommand {
+    /// Write class maps as PNG in the layout that mmsegmentation reads.
+    Export {
+        /// The store that holds `masks` (and `splits`).
+        #[arg(long, value_name = "STORE")]
+        data: String,
+        /// The folder or prefix to write to.
+        #[arg(long, value_name = "OUT")]
+        out: String,
+    },
+    /// Write a picture of one image with its mask over it.
+    Show {
+        /// The store that holds `masks`.
+        #[arg(long, value_name = "STORE")]
+        data: String,
+        /// The image's id.
+        image: String,
+        /// Where the photos lie.
+        #[arg(long, value_name = "URL")]
+        photos: Option<String>,
+        /// The picture to write.
+        #[arg(long, value_name = "FILE.png")]
+        out: PathBuf,
+    },
+}
+
+/// `sample-data`
+#[derive(Args, Debug)]
+pub struct SampleArgs {
+    /// Annotated images.
+    #[arg(long, default_value_t = 24)]
+    pub images: u32,
+    /// Catalogue photos without a row in the CSV, with their true mattes.
+    #[arg(long, default_value_t = 12)]
+    pub catalog: u32,
+    /// The same seed gives the same bytes.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// The folder to write to.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// `doctor`
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Store options: endpoint, region, allow_http, anonymous, virtual_hosted, credentials_file, retries, timeout.\nCredentials come from the environment (AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_KEY) or a file."
+)]
+pub struct DoctorArgs {
+    /// A store to try: writes, races and removes a few small objects.
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
+    /// ONNX Runtime's library.
+    #[arg(long, value_name = "FILE")]
+    pub runtime: Option<PathBuf>,
+}

@@ -1,0 +1,297 @@
+//! The pipeline file as checked settings. Passes: syntax, parameters, keys and types, then what only makes sense together.
+//! Must not open a store.
+
+use super::section::{Section, Source};
+use super::{Error, Limit, Params, words};
+use crate::predict;
+use crate::runtime::SessionSettings;
+use crate::stage::{cutout, ingest, merge, split};
+use crate::storage::Options;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A whole pipeline.
+#[derive(Clone)]
+pub struct Pipeline {
+    /// Its name: of its locks and ledgers.
+    pub name: String,
+    /// Where everything it makes is kept.
+    pub store: String,
+    /// Options of every store it opens.
+    pub options: Options,
+    /// Limits of a run.
+    pub limits: Limits,
+    /// Its stages in the order they run.
+    pub stages: Vec<StageSpec>,
+    /// The file's name.
+    pub file: String,
+    /// The file's text, secrets still as `${NAME}`.
+    pub text: String,
+    /// Parameters that were given.
+    pub sets: BTreeMap<String, String>,
+}
+
+/// Limits of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// How many quarantined items a stage may have; none is counted when absent.
+    pub max_quarantine: Option<Limit>,
+    /// Threads; all cores when absent.
+    pub threads: Option<usize>,
+}
+
+/// One stage.
+#[derive(Clone)]
+pub struct StageSpec {
+    /// Its name: unique in the pipeline; its kind unless given.
+    pub name: String,
+    /// What it does.
+    pub kind: Kind,
+    /// How many quarantined items it may have, in place of the pipeline's limit.
+    pub limit: Option<Limit>,
+}
+
+/// The known stages.
+#[derive(Clone)]
+pub enum Kind {
+    /// CSV rows into annotations.
+    Ingest {
+        /// How strictly rows are judged; its files are those of `csv`.
+        settings: ingest::Settings,
+        /// The files.
+        csv: Vec<String>,
+        /// A list of classes and attributes; the public one when absent.
+        labels: Option<String>,
+        /// Options of the stores they lie in.
+        options: Options,
+    },
+    /// Annotations into masks.
+    Merge {
+        /// Classes and policy.
+        settings: merge::Settings,
+        /// The store of the annotations; the stage's own when absent.
+        annotations: Option<String>,
+        /// Options of that store.
+        options: Options,
+    },
+    /// Images into training parts.
+    Split {
+        /// The parts and the seed.
+        settings: split::Settings,
+        /// Where photos lie, so that equal ones stay together.
+        photos: Option<String>,
+        /// Options of that store.
+        options: Options,
+    },
+    /// Questions in SQL.
+    Stats {
+        /// The folder of questions; `./sql`, else the shipped ones, when absent.
+        sql: Option<String>,
+        /// Options of that store.
+        options: Options,
+    },
+    /// Photos into cutouts.
+    Cutout(cutout::Settings),
+}
+
+impl Kind {
+    /// The word in the file.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Ingest { .. } => "ingest",
+            Self::Merge { .. } => "merge",
+            Self::Split { .. } => "split",
+            Self::Stats { .. } => "stats",
+            Self::Cutout(_) => "cutout",
+        }
+    }
+}
+
+const KINDS: [&str; 5] = ["ingest", "merge", "split", "stats", "cutout"];
+
+/// What fills a file in.
+pub struct Given<'a> {
+    /// Parameters given on the command line.
+    pub sets: &'a BTreeMap<String, String>,
+    /// What `{date}` stands for.
+    pub date: &'a str,
+    /// How to look an environment variable up.
+    pub environment: fn(&str) -> Option<String>,
+    /// Options of stores that go before the file's.
+    pub store_options: &'a [(String, String)],
+}
+
+impl Pipeline {
+    /// Reads a file.
+    pub fn read(file: &Path, given: &Given<'_>) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(file).map_err(|cause| Error::Unreadable { file: file.to_owned(), cause })?;
+        Self::parse(file, &text, given)
+    }
+
+    /// Reads a file's text.
+    pub fn parse(file: &Path, text: &str, given: &Given<'_>) -> Result<Self, Error> {
+        let Given { sets, date, environment, store_options } = *given;
+        let root = toml::de::DeTable::parse(text)
+            .map_err(|error| Error::Syntax { file: file.to_owned(), detail: error.to_string() })?;
+        let root = root.into_inner();
+        let named = BTreeMap::from([("date".to_owned(), date.to_owned())]);
+        let params = Params { named, environment };
+        let source = Source { file, text, params: &params };
+        let mut named = params.named.clone();
+        if let Some(declared) = Section::new(&source, "pipeline", 0, &root).section("params")? {
+            named.extend(declared.entries()?);
+        }
+        for (name, value) in sets {
+            if !named.contains_key(name) {
+                let hint = super::nearest(name, named.keys().map(String::as_str));
+                return Err(Error::Parameter(format!(
+                    "--set {name}: {} declares no such parameter{hint}",
+                    file.display()
+                )));
+            }
+            named.insert(name.clone(), value.clone());
+        }
+        let params = Params { named, environment };
+        let source = Source { file, text, params: &params };
+        let mut pipeline = whole(&Section::new(&source, "pipeline", 0, &root), store_options)?;
+        pipeline.file = file.display().to_string();
+        pipeline.text = text.to_owned();
+        pipeline.sets.clone_from(sets);
+        Ok(pipeline)
+    }
+}
+
+fn whole(root: &Section<'_>, store_options: &[(String, String)]) -> Result<Pipeline, Error> {
+    let name = root.required_text("name")?;
+    let safe = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.is_empty() || !name.bytes().all(safe) {
+        return Err(root.error_at("name", format!("{name:?} is to be lower-case letters, digits and -")));
+    }
+    let store = root.required_text("store")?;
+    root.section("params")?;
+    let mut options = Options::default();
+    if let Some(section) = root.section("storage")? {
+        for (key, value) in section.entries()? {
+            options.set(&key, &value).map_err(|error| section.error(error.to_string()))?;
+        }
+    }
+    for (key, value) in store_options {
+        options.set(key, value).map_err(|error| Error::Parameter(error.to_string()))?;
+    }
+    let mut limits = Limits::default();
+    if let Some(section) = root.section("limits")? {
+        limits.max_quarantine = limit(&section)?;
+        limits.threads = section.number("threads")?.map(|threads| threads as usize).filter(|threads| *threads > 0);
+        section.finish()?;
+    }
+    let mut stages: Vec<StageSpec> = Vec::new();
+    for section in root.sections("stage")? {
+        let stage = stage(&section, &options)?;
+        section.finish()?;
+        if stages.iter().any(|other| other.name == stage.name) {
+            return Err(Error::Parameter(format!(
+                "two stages are called {}; give one of them another name",
+                stage.name
+            )));
+        }
+        stages.push(stage);
+    }
+    root.finish()?;
+    if stages.is_empty() {
+        return Err(root.error("has no stage; add a [[stage]] with a kind"));
+    }
+    let (file, text, sets) = Default::default();
+    Ok(Pipeline { name, store, options, limits, stages, file, text, sets })
+}
+
+fn limit(section: &Section<'_>) -> Result<Option<Limit>, Error> {
+    let Some(text) = section.text("max_quarantine")? else { return Ok(None) };
+    Limit::parse(&text).map(Some).map_err(|detail| section.error_at("max_quarantine", detail))
+}
+
+fn stage(section: &Section<'_>, options: &Options) -> Result<StageSpec, Error> {
+    let word = section.required_text("kind")?;
+    let kind = match word.as_str() {
+        "ingest" => ingest(section, options)?,
+        "merge" => merge(section, options)?,
+        "split" => split(section, options)?,
+        "stats" => Kind::Stats { sql: section.text("sql")?, options: options.clone() },
+        "cutout" => Kind::Cutout(cutout(section, options)?),
+        _ => {
+            let hint = super::nearest(&word, KINDS);
+            return Err(section.error_at("kind", format!("there is no stage {word:?}{hint}")));
+        }
+    };
+    let name = section.text("name")?.unwrap_or(word);
+    if name.is_empty() || name.contains(['/', ' ']) {
+        return Err(section.error_at("name", "a stage's name holds neither / nor spaces"));
+    }
+    Ok(StageSpec { name, kind, limit: limit(section)? })
+}
+
+fn ingest(section: &Section<'_>, options: &Options) -> Result<Kind, Error> {
+    let csv = section.texts("csv")?.ok_or_else(|| section.error("needs csv"))?;
+    let mut settings = ingest::Settings::default();
+    settings.strict = section.flag("strict")?.unwrap_or(settings.strict);
+    settings.allow_empty = section.flag("allow_empty")?.unwrap_or(settings.allow_empty);
+    settings.allow_truncated = section.flag("allow_truncated")?.unwrap_or(settings.allow_truncated);
+    settings.clip = section.flag("clip")?.unwrap_or(settings.clip);
+    settings.max_field_bytes =
+        section.number("max_field_bytes")?.map_or(settings.max_field_bytes, |most| most as usize);
+    settings.max_pixels = section.number("max_pixels")?.unwrap_or(settings.max_pixels);
+    let labels = section.text("label_descriptions")?;
+    let delimiter = section.text("delimiter")?.and_then(|text| text.chars().next());
+    let base = section.number("rle_base")?;
+    let format = section.text("rle_format")?;
+    words::ingest(&mut settings, delimiter, base, format.as_deref()).map_err(|detail| section.error(detail))?;
+    Ok(Kind::Ingest { settings, csv, labels, options: options.clone() })
+}
+
+fn merge(section: &Section<'_>, options: &Options) -> Result<Kind, Error> {
+    let (classes, policy, priority) = (section.text("classes")?, section.text("policy")?, section.text("priority")?);
+    let settings = words::merge(classes.as_deref(), policy.as_deref(), priority.as_deref());
+    let settings = settings.map_err(|detail| section.error(detail))?;
+    Ok(Kind::Merge { settings, annotations: section.text("annotations")?, options: options.clone() })
+}
+
+fn split(section: &Section<'_>, options: &Options) -> Result<Kind, Error> {
+    let mut settings = split::Settings::default();
+    if let Some(ratios) = section.floats("ratios")? {
+        if ratios.len() != settings.shares.len() {
+            return Err(section.error_at("ratios", "takes three numbers: train, val and test"));
+        }
+        for (share, ratio) in settings.shares.iter_mut().zip(ratios) {
+            share.ratio = ratio;
+        }
+    }
+    settings.seed = section.number("seed")?.unwrap_or(settings.seed);
+    Ok(Kind::Split { settings, photos: section.text("photos")?, options: options.clone() })
+}
+
+fn cutout(section: &Section<'_>, options: &Options) -> Result<cutout::Settings, Error> {
+    let inputs = section.texts("input")?.ok_or_else(|| section.error("needs input"))?;
+    let mut settings = cutout::Settings::new(inputs, section.required_text("out")?, options.clone());
+    settings.model = section.text("model")?.unwrap_or(settings.model);
+    settings.runtime = section.text("runtime")?.map(PathBuf::from);
+    if let Some(word) = section.text("naming")? {
+        settings.naming = cutout::naming::Naming::from_word(&word)
+            .ok_or_else(|| section.error_at("naming", format!("{word:?} is neither full nor stem")))?;
+    }
+    settings.limits.max_pixels = section.number("max_pixels")?.unwrap_or(settings.limits.max_pixels);
+    settings.limits.max_bytes = section.number("max_bytes")?.unwrap_or(settings.limits.max_bytes);
+    settings.decode_seconds = section.number("decode_seconds")?.unwrap_or(settings.decode_seconds).max(1);
+    if let Some(items) = section.number("shard_items")? {
+        settings.shard_items = u32::try_from(items.max(1)).map_err(|_| section.error_at("shard_items", "too many"))?;
+    }
+    let predict::Settings { session: SessionSettings { intra_threads, .. }, sessions, batch, accept_nc } =
+        &mut settings.predict;
+    *intra_threads = section.number("session_threads")?.map_or(*intra_threads, |threads| threads.max(1) as usize);
+    *sessions = section.number("sessions")?.map_or(*sessions, |sessions| sessions as usize);
+    *batch = section.number("batch")?.map(|batch| batch.max(1) as usize);
+    *accept_nc = section.flag("accept_nc")?.unwrap_or(*accept_nc);
+    if let Some(device) = section.text("device")? {
+        settings.predict.session.device =
+            device.parse().map_err(|detail| section.error_at("device", format!("{detail}")))?;
+    }
+    Ok(settings)
+}

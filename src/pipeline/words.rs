@@ -1,0 +1,77 @@
+//! Settings written as words, the same in pipeline files and on the command line. Must not know which of the two.
+
+use super::nearest;
+use crate::stage::merge::{Classes, Policy};
+use crate::stage::{ingest, merge};
+
+/// Classes (`main`, `all`, `0,1,23`), policy and priorities of a merge.
+pub fn merge(classes: Option<&str>, policy: Option<&str>, priority: Option<&str>) -> Result<merge::Settings, String> {
+    let mut settings = merge::Settings::default();
+    match classes {
+        None => {}
+        Some("main") => settings.classes = Classes::Main,
+        Some("all") => settings.classes = Classes::All,
+        Some(list) => {
+            let list =
+                ids(list).map_err(|error| format!("classes: {error}; write main, all, or a list such as 0,1,23"))?;
+            settings.classes = Classes::List(list.into_iter().collect());
+        }
+    }
+    if let Some(word) = policy {
+        let unknown =
+            || format!("policy: there is no {word:?}{}", nearest(word, Policy::ALL.iter().map(|(name, _)| *name)));
+        settings.policy = Policy::from_name(word).ok_or_else(unknown)?;
+    }
+    if let Some(list) = priority {
+        settings.priority = ids(list).map_err(|error| format!("priority: {error}; write a list such as 23,13,0"))?;
+    }
+    Ok(settings)
+}
+
+fn ids(list: &str) -> Result<Vec<u8>, String> {
+    list.split(',').map(|id| id.trim().parse().map_err(|_| format!("{id:?} is no class id"))).collect()
+}
+
+/// How a CSV is written: the character between fields, the number of the first pixel, the form of the masks.
+pub fn ingest(
+    settings: &mut ingest::Settings,
+    delimiter: Option<char>,
+    rle_base: Option<u64>,
+    rle_format: Option<&str>,
+) -> Result<(), String> {
+    if let Some(delimiter) = delimiter {
+        let wrong = |_| format!("delimiter: {delimiter:?} is no ASCII character; write , or ; or a tab");
+        settings.delimiter = u8::try_from(delimiter).map_err(wrong)?;
+    }
+    if let Some(base) = rle_base {
+        settings.rle_base = u8::try_from(base).map_err(|_| format!("rle_base: {base} is neither 0 nor 1"))?;
+    }
+    settings.rle_format = match rle_format {
+        None => settings.rle_format,
+        Some("kaggle") => ingest::Format::Kaggle,
+        Some("coco") => ingest::Format::Coco,
+        Some(word) => return Err(format!("rle_format: {word:?} is neither kaggle nor coco")),
+    };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_become_settings() {
+        let settings = merge(Some("0, 3"), Some("first-wins"), None);
+        assert!(settings.is_ok_and(
+            |settings| settings.policy == Policy::FirstWins && settings.classes == Classes::List([0, 3].into())
+        ));
+        assert!(
+            merge(None, Some("small-on-tpo"), None).is_err_and(|error| error.contains("did you mean small-on-top"))
+        );
+        assert!(merge(Some("main,0"), None, None).is_err());
+        let mut settings = ingest::Settings::default();
+        assert!(ingest(&mut settings, Some(';'), Some(0), Some("coco")).is_ok());
+        assert_eq!((settings.delimiter, settings.rle_base, settings.rle_format), (b';', 0, ingest::Format::Coco));
+        assert!(ingest(&mut settings, Some('→'), None, None).is_err());
+    }
+}

@@ -1,0 +1,429 @@
+//! Runs: a pipeline's stages in their order, under one lock, each doing only what is missing. A run is a plan, work on every
+//! shard of it, and a finish; an array job does the same three things in other processes. Must not know terminals.
+
+pub mod cores;
+mod error;
+mod fold;
+mod freeze;
+pub mod gc;
+mod heart;
+mod ledger;
+pub mod lock;
+pub mod preview;
+pub mod state;
+mod tables;
+pub mod work;
+
+pub use error::Error;
+pub use tables::{run as table_stage, stats_settings};
+pub use work::Share;
+
+use crate::cancel::{Cancel, Cause};
+use crate::event::{Event, Events, Level, note};
+use crate::outcome::Counts;
+use crate::pipeline::plan::Retry;
+use crate::pipeline::{Kind, Pipeline, StageSpec};
+use crate::stage::tables::Tables;
+use crate::stage::{self, Context, Fence, Report, cutout};
+use crate::storage::Store;
+use crate::{clock, id};
+use state::{End, Record, StagePlan};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How a run is to go.
+#[derive(Clone)]
+pub struct Settings {
+    /// What is done again though nothing changed.
+    pub retry: Retry,
+    /// No more items than this are taken up by a stage.
+    pub limit: Option<u64>,
+    /// Threads that stages may keep busy.
+    pub threads: usize,
+    /// Where to tell what happens.
+    pub events: Events,
+    /// The wish to stop.
+    pub cancel: Cancel,
+}
+
+/// What a run, or one stage of it, came to.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// The run's name.
+    pub run: String,
+    /// How all items ended.
+    pub counts: Counts,
+    /// Stage by stage, in a line.
+    pub stages: Vec<(String, String)>,
+    /// URLs of what was made.
+    pub artifacts: Vec<String>,
+    /// Stages with more quarantined items than their limit allows.
+    pub over_limit: Vec<String>,
+    /// Whether every stage found nothing to do.
+    pub nothing_to_do: bool,
+}
+
+/// Runs a pipeline to its end.
+pub fn run(pipeline: &Pipeline, store: &Store, settings: &Settings) -> Result<Summary, Error> {
+    let begun = begin(pipeline, store, settings, false)?;
+    let result = all_stages(pipeline, store, settings, &begun.record);
+    end(pipeline, store, settings, &begun.record, &result)?;
+    begun.lock.release()?;
+    result
+}
+
+/// Plans a run for an array job and gives its name; nothing is worked on yet.
+pub fn plan_array(pipeline: &Pipeline, store: &Store, settings: &Settings) -> Result<String, Error> {
+    let begun = begin(pipeline, store, settings, true)?;
+    for spec in &pipeline.stages {
+        if let Kind::Cutout(cutout) = &spec.kind {
+            let context = context(pipeline, store, settings, &begun.record, &spec.name);
+            plan_items(pipeline, spec, cutout, settings, &context)?;
+        }
+    }
+    begun.lock.release()?;
+    Ok(begun.record.run)
+}
+
+/// Does one share of an array job. Stages that make tables are the first share's; the others wait for them.
+pub fn work_array(
+    pipeline: &Pipeline,
+    store: &Store,
+    settings: &Settings,
+    run: &str,
+    share: Share,
+) -> Result<Summary, Error> {
+    let record = open_run(store, run)?;
+    let last_items = pipeline.stages.iter().rposition(|spec| matches!(spec.kind, Kind::Cutout(_)));
+    let mut summary = Summary { run: run.to_owned(), ..Summary::default() };
+    let record = Record { epoch: 0, ..record };
+    let (at, key) = (store.clone(), format!("{}/beats/{}.json", state::folder(run), share.index));
+    let sign = move || at.wait(at.put(&key, bytes::Bytes::from_static(b"{}"))).is_ok();
+    sign();
+    let heart = heart::Heart::start(move || {
+        // A sign of life that cannot be written now is given at the next beat.
+        sign();
+        true
+    });
+    for spec in pipeline.stages.iter().take(last_items.map_or(0, |last| last + 1)) {
+        let context = context(pipeline, store, settings, &record, &spec.name);
+        match &spec.kind {
+            Kind::Cutout(cutout) => {
+                let plan = plan_items(pipeline, spec, cutout, settings, &context)?;
+                summary.counts += work::work(&plan, share, cutout, &context)?;
+            }
+            kind if share.index == 0 => {
+                tables::run(kind, &context)?;
+            }
+            kind if !tables::is_current(kind, &context)? => {
+                return Err(Error::NotYet(format!("{} is not made yet; share 0 makes it", spec.name)));
+            }
+            _ => {}
+        }
+    }
+    heart.stop();
+    Ok(summary)
+}
+
+/// Ends an array job: checks that every shard is committed, publishes, and runs the stages behind the last one with items.
+pub fn finish_array(pipeline: &Pipeline, store: &Store, settings: &Settings, run: &str) -> Result<Summary, Error> {
+    let record = open_run(store, run)?;
+    let lock = lock::acquire(store, &pipeline.name, run, &settings.cancel)?;
+    let record = Record { epoch: lock.epoch(), ..record };
+    for spec in &pipeline.stages {
+        let Some(plan) = read_plan(store, run, &spec.name)? else { continue };
+        let missing = work::commits(store, run, &plan)?.iter().filter(|commit| commit.is_none()).count();
+        if missing > 0 {
+            lock.release()?;
+            let text =
+                format!("{}: {missing} of {} shards of run {run} are not committed", spec.name, plan.shards.len());
+            return Err(Error::NotYet(text));
+        }
+    }
+    let result = all_stages(pipeline, store, settings, &record);
+    end(pipeline, store, settings, &record, &result)?;
+    lock.release()?;
+    result
+}
+
+struct Begun {
+    lock: lock::Lock,
+    record: Record,
+}
+
+/// Takes the lock, closes what earlier runs left open, and writes the new run down.
+fn begin(pipeline: &Pipeline, store: &Store, settings: &Settings, array: bool) -> Result<Begun, Error> {
+    let run = id::run();
+    let lock = lock::acquire(store, &pipeline.name, &run, &settings.cancel)?;
+    let record = Record {
+        schema: state::schema(),
+        run: run.clone(),
+        pipeline: pipeline.name.clone(),
+        file: pipeline.file.clone(),
+        text: pipeline.text.clone(),
+        sets: pipeline.sets.clone(),
+        array,
+        epoch: lock.epoch(),
+        host: lock::host(),
+        started: clock::now(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    if let Err(error) = recover(pipeline, store, settings, &record) {
+        lock.release()?;
+        return Err(error);
+    }
+    state::create(store, &format!("{}/run.json", state::folder(&run)), &record)?;
+    Ok(Begun { lock, record })
+}
+
+/// Folds what interrupted runs of this pipeline had committed, and ends them: nothing committed is ever done twice.
+fn recover(pipeline: &Pipeline, store: &Store, settings: &Settings, by: &Record) -> Result<(), Error> {
+    for run in state::runs(store)? {
+        let folder = state::folder(&run);
+        if store.wait(store.head(&format!("{folder}/outcome.json")))?.is_some() {
+            continue;
+        }
+        let Some(record) = state::read::<Record>(store, &format!("{folder}/run.json"))? else { continue };
+        if record.pipeline != pipeline.name {
+            continue;
+        }
+        if record.array && array_lives(store, &record)? {
+            let text = format!("the array job of run {run} of {} is under way", record.pipeline);
+            return Err(Error::ArrayBusy(format!(
+                "{text}; let it end with `finish`, or wait until it is silent for 90 s"
+            )));
+        }
+        close(
+            pipeline,
+            store,
+            settings,
+            &Record { epoch: by.epoch, ..record },
+            "interrupted",
+            Some(format!("ended by run {}", by.run)),
+        )?;
+        note(&settings.events, Level::Info, format!("continuing after run {run}, which was interrupted"));
+    }
+    Ok(())
+}
+
+/// Whether an array job was planned, or gave a sign of life, within the last 90 seconds by the store's clock.
+fn array_lives(store: &Store, record: &Record) -> Result<bool, Error> {
+    use futures::TryStreamExt;
+    let folder = state::folder(&record.run);
+    let mut signs = vec![store.wait(store.head(&format!("{folder}/run.json")))?];
+    let beats: Vec<_> = store.wait(store.list(&format!("{folder}/beats")).try_collect())?;
+    signs.extend(beats.into_iter().map(Some));
+    let Some(last) = signs.into_iter().flatten().map(|sign: crate::storage::ObjectInfo| sign.modified).max() else {
+        return Ok(false);
+    };
+    let now = store.wait(store.server_time(&folder))?;
+    Ok(now.as_second() - last.as_second() <= 90)
+}
+
+/// Folds whatever shards of a run are committed.
+fn fold_all(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Record) -> Result<(), Error> {
+    for spec in &pipeline.stages {
+        let Some(plan) = read_plan(store, &record.run, &spec.name)? else { continue };
+        let commits: Vec<_> = work::commits(store, &record.run, &plan)?.into_iter().flatten().collect();
+        // Keys that a half-done run found gone are dropped by the next whole one.
+        let plan = StagePlan { gone: 0, gone_files: 0, ..plan };
+        let context = Context {
+            fence: lock_fence(pipeline, store, record),
+            ..context(pipeline, store, settings, record, &spec.name)
+        };
+        fold::fold(&plan, &commits, &context, &pipeline.name)?;
+    }
+    Ok(())
+}
+
+fn read_plan(store: &Store, run: &str, stage: &str) -> Result<Option<StagePlan>, Error> {
+    state::read(store, &format!("{}/plan.json", state::stage_folder(run, stage)))
+}
+
+fn open_run(store: &Store, run: &str) -> Result<Record, Error> {
+    let folder = state::folder(run);
+    if let Some(end) = state::read::<End>(store, &format!("{folder}/outcome.json"))? {
+        return Err(Error::Usage(format!("run {run} has ended already ({}); plan a new one", end.outcome)));
+    }
+    let record = state::read(store, &format!("{folder}/run.json"))?;
+    record.ok_or_else(|| Error::Usage(format!("{} has no run {run}; `selvedge runs list` names them", store.url())))
+}
+
+fn context(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Record, stage: &str) -> Context {
+    let (at, key, run) = (store.clone(), closed_key(&record.run), record.run.clone());
+    let lock = lock_fence(pipeline, store, record);
+    let fence: Fence = Arc::new(move || {
+        if at.wait(at.head(&key))?.is_some() {
+            return Err(stage::Error::LostLock(format!("run {run} was closed")));
+        }
+        lock()
+    });
+    Context {
+        tables: Tables::new(store.clone()),
+        stage: stage.to_owned(),
+        run: record.run.clone(),
+        epoch: record.epoch,
+        fence,
+        events: Arc::clone(&settings.events),
+        cancel: settings.cancel.clone(),
+        threads: settings.threads,
+    }
+}
+
+/// Refuses when another run has taken the lock. The workers of an array job hold no lock (epoch 0): for them it is enough
+/// that their run is not closed.
+fn lock_fence(pipeline: &Pipeline, store: &Store, record: &Record) -> Fence {
+    let (at, name, run, epoch) = (store.clone(), pipeline.name.clone(), record.run.clone(), record.epoch);
+    Arc::new(move || {
+        let lost = |error: Error| stage::Error::Failed(error.to_string());
+        if epoch > 0 && !lock::still_held(&at, &name, epoch).map_err(lost)? {
+            return Err(stage::Error::LostLock(format!("another run of {name} has taken over from run {run}")));
+        }
+        Ok(())
+    })
+}
+
+fn plan_items(
+    pipeline: &Pipeline,
+    spec: &StageSpec,
+    cutout: &cutout::Settings,
+    settings: &Settings,
+    context: &Context,
+) -> Result<StagePlan, Error> {
+    if let Some(plan) = read_plan(context.tables.store(), &context.run, &spec.name)? {
+        return Ok(plan);
+    }
+    let of_stage = Error::of_stage(&spec.name);
+    let inputs = cutout::open_inputs(cutout, context).map_err(&of_stage)?;
+    let fingerprint = cutout::fingerprint(cutout).map_err(&of_stage)?;
+    let freeze = freeze::Freeze {
+        tables: &context.tables,
+        run: &context.run,
+        pipeline: &pipeline.name,
+        stage: &spec.name,
+        shard_items: cutout.shard_items as usize,
+        limit: settings.limit,
+        events: &settings.events,
+    };
+    freeze::freeze(&freeze, &inputs, &fingerprint, &settings.retry, cutout.naming)
+}
+
+/// Every stage in order: plan, work on all shards, fold.
+fn all_stages(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Record) -> Result<Summary, Error> {
+    let mut summary = Summary { run: record.run.clone(), nothing_to_do: true, ..Summary::default() };
+    for spec in &pipeline.stages {
+        stage::check(&settings.cancel).map_err(Error::of_stage(&spec.name))?;
+        let context = context(pipeline, store, settings, record, &spec.name);
+        let start = Instant::now();
+        let (report, idle) = match &spec.kind {
+            Kind::Cutout(cutout) => items_stage(pipeline, spec, cutout, settings, &context)?,
+            kind => tables::run(kind, &context)?,
+        };
+        if spec.limit.or(pipeline.limits.max_quarantine).is_some_and(|limit| !limit.allows(&report.counts)) {
+            summary.over_limit.push(spec.name.clone());
+        }
+        settings.events.emit(Event::StageFinished {
+            stage: spec.name.clone(),
+            counts: report.counts,
+            summary: report.summary.clone(),
+            seconds: start.elapsed().as_secs_f64(),
+        });
+        summary.nothing_to_do &= idle;
+        summary.counts += report.counts;
+        summary.artifacts.extend(report.artifacts);
+        summary.stages.push((spec.name.clone(), report.summary));
+    }
+    Ok(summary)
+}
+
+fn items_stage(
+    pipeline: &Pipeline,
+    spec: &StageSpec,
+    cutout: &cutout::Settings,
+    settings: &Settings,
+    context: &Context,
+) -> Result<(Report, bool), Error> {
+    let plan = plan_items(pipeline, spec, cutout, settings, context)?;
+    let todo: u64 = plan.decisions.values().sum();
+    settings.events.emit(Event::StageStarted { stage: spec.name.clone(), total: Some(todo), unit: "images" });
+    work::work(&plan, Share::ALL, cutout, context)?;
+    let commits: Vec<_> = work::commits(context.tables.store(), &context.run, &plan)?.into_iter().flatten().collect();
+    fold::fold(&plan, &commits, context, &pipeline.name)?;
+    let mut counts = Counts { cached: plan.cached, failed: plan.unreadable, ..Counts::default() };
+    commits.iter().for_each(|commit| counts += commit.counts);
+    let mut parts: Vec<String> = plan.decisions.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    parts.extend((plan.cached > 0).then(|| format!("{} cached", plan.cached)));
+    parts.extend((plan.gone > 0).then(|| format!("{} gone", plan.gone)));
+    parts.extend((plan.left_over > 0).then(|| format!("{} left for a later run", plan.left_over)));
+    parts.extend(
+        (plan.standing_quarantined > 0)
+            .then(|| format!("{} still quarantined since earlier runs (selvedge retry)", plan.standing_quarantined)),
+    );
+    let report = Report { counts, summary: parts.join(", "), artifacts: vec![cutout.out.clone()] };
+    Ok((report, todo == 0 && plan.gone == 0))
+}
+
+/// Writes the end of a run down, unless the right to do so is lost: then the run that holds the lock now does it.
+fn end(
+    pipeline: &Pipeline,
+    store: &Store,
+    settings: &Settings,
+    record: &Record,
+    result: &Result<Summary, Error>,
+) -> Result<(), Error> {
+    let (outcome, error) = match result {
+        Ok(summary) => {
+            let end =
+                End { counts: summary.counts, artifacts: summary.artifacts.clone(), ..ending(record, "done", None) };
+            let stages = summary.stages.iter().cloned().collect();
+            state::create(store, &outcome_key(&record.run), &End { stages, ..end })?;
+            return Ok(());
+        }
+        Err(Error::Stage { error: stage::Error::LostLock(_) | stage::Error::Cancelled(Cause::LostLock), .. }) => {
+            return Ok(());
+        }
+        Err(Error::Stage { error: stage::Error::Cancelled(_), .. }) => ("stopped", None),
+        Err(error) => ("failed", Some(error.to_string())),
+    };
+    close(pipeline, store, settings, record, outcome, error)
+}
+
+/// Ends a run that did not come to its end: first nothing more of it may be committed, then what was committed is folded
+/// in, then its end is written. Killed in between, the next run does it again.
+fn close(
+    pipeline: &Pipeline,
+    store: &Store,
+    settings: &Settings,
+    record: &Record,
+    outcome: &str,
+    error: Option<String>,
+) -> Result<(), Error> {
+    state::create(store, &closed_key(&record.run), &ending(record, outcome, error.clone()))?;
+    let settings = Settings { cancel: Cancel::default(), ..settings.clone() };
+    fold_all(pipeline, store, &settings, record)?;
+    state::create(store, &outcome_key(&record.run), &ending(record, outcome, error))?;
+    Ok(())
+}
+
+fn outcome_key(run: &str) -> String {
+    format!("{}/outcome.json", state::folder(run))
+}
+
+fn closed_key(run: &str) -> String {
+    format!("{}/closed.json", state::folder(run))
+}
+
+fn ending(record: &Record, outcome: &str, error: Option<String>) -> End {
+    End {
+        schema: state::schema(),
+        owner: id::token(),
+        pipeline: record.pipeline.clone(),
+        outcome: outcome.to_owned(),
+        counts: Counts::default(),
+        stages: BTreeMap::new(),
+        artifacts: Vec::new(),
+        error,
+        ended: clock::now(),
+    }
+}

@@ -1,0 +1,135 @@
+//! The stages that make one table: what they depend on, whether that has changed, and the one call that makes it anew. Must
+//! not know how they make it.
+
+use super::Error;
+use crate::digest::Fingerprint;
+use crate::outcome::Counts;
+use crate::pipeline::Kind;
+use crate::stage::tables::Tables;
+use crate::stage::{self, Context, Report, ingest, merge, split, stats};
+use crate::storage::{Options, Store, split_location};
+use crate::table::{Table, schema};
+
+/// What the table of a stage depends on now.
+pub fn fingerprint(kind: &Kind, context: &Context) -> Result<Fingerprint, Error> {
+    wanted(kind, context).map_err(Error::of_stage(&context.stage))
+}
+
+fn wanted(kind: &Kind, context: &Context) -> Result<Fingerprint, stage::Error> {
+    match kind {
+        Kind::Ingest { settings, csv, labels, options } => {
+            ingest::fingerprint(&ingest_settings(settings, csv, labels.as_deref(), options, context)?, context)
+        }
+        Kind::Merge { settings, annotations, options } => {
+            merge::fingerprint(settings, &source(annotations.as_deref(), options, context)?, context)
+        }
+        Kind::Split { settings, photos, options } => {
+            split::fingerprint(&split_settings(settings, photos.as_deref(), options, context)?, context)
+        }
+        Kind::Stats { sql, options } => stats::fingerprint(&stats_settings(sql.as_deref(), options, context)?, context),
+        Kind::Cutout(_) => Err(stage::Error::Failed("a stage with items makes no table".to_owned())),
+    }
+}
+
+/// What the table of a stage was made from, if it was made.
+pub fn current(kind: &Kind, context: &Context) -> Result<Option<Fingerprint>, Error> {
+    made_from(kind, context).map_err(Error::of_stage(&context.stage))
+}
+
+fn made_from(kind: &Kind, context: &Context) -> Result<Option<Fingerprint>, stage::Error> {
+    let table: &'static Table = match kind {
+        Kind::Ingest { .. } => &schema::ANNOTATIONS,
+        Kind::Merge { .. } => &schema::MASKS,
+        Kind::Split { .. } => &schema::SPLITS,
+        Kind::Stats { .. } => return Ok(stats::last(context)?.map(|answers| answers.fingerprint)),
+        Kind::Cutout(_) => return Ok(None),
+    };
+    Ok(context.tables.current(table)?.map(|version| version.depends_on))
+}
+
+/// Whether the table of a stage is there and nothing it depends on has changed.
+pub fn is_current(kind: &Kind, context: &Context) -> Result<bool, Error> {
+    Ok(current(kind, context)?
+        .is_some_and(|made_from| fingerprint(kind, context).is_ok_and(|wanted| wanted == made_from)))
+}
+
+/// Makes the table of a stage unless it is current. Says whether there was nothing to do.
+pub fn run(kind: &Kind, context: &Context) -> Result<(Report, bool), Error> {
+    let of_stage = Error::of_stage(&context.stage);
+    let wanted = wanted(kind, context).map_err(&of_stage)?;
+    let earlier = made_from(kind, context).map_err(&of_stage)?;
+    if earlier.as_ref() == Some(&wanted) {
+        let counts = Counts { cached: 1, ..Counts::default() };
+        return Ok((Report { counts, summary: "cached".to_owned(), artifacts: Vec::new() }, true));
+    }
+    let changed = earlier.map(|earlier| wanted.changed_since(&earlier).join(", "));
+    let mut report = make(kind, wanted, context).map_err(&of_stage)?;
+    if let Some(changed) = changed {
+        report.summary = format!("{} (changed: {changed})", report.summary);
+    }
+    Ok((report, false))
+}
+
+fn make(kind: &Kind, wanted: Fingerprint, context: &Context) -> Result<Report, stage::Error> {
+    match kind {
+        Kind::Ingest { settings, csv, labels, options } => {
+            ingest::run(&ingest_settings(settings, csv, labels.as_deref(), options, context)?, wanted, context)
+        }
+        Kind::Merge { settings, annotations, options } => {
+            merge::run(settings, &source(annotations.as_deref(), options, context)?, wanted, context)
+        }
+        Kind::Split { settings, photos, options } => {
+            split::run(&split_settings(settings, photos.as_deref(), options, context)?, wanted, context)
+        }
+        Kind::Stats { sql, options } => Ok(stats::run(&stats_settings(sql.as_deref(), options, context)?, context)?.1),
+        Kind::Cutout(_) => Err(stage::Error::Failed("a stage with items makes no table".to_owned())),
+    }
+}
+
+/// The tables that masks are merged from: the stage's own store unless another is named.
+fn source(annotations: Option<&str>, options: &Options, context: &Context) -> Result<Tables, stage::Error> {
+    match annotations {
+        None => Ok(context.tables.clone()),
+        Some(location) => Ok(Tables::new(open(location, options, context)?)),
+    }
+}
+
+fn open(location: &str, options: &Options, context: &Context) -> Result<Store, stage::Error> {
+    Ok(Store::open(location, options, context.tables.store().handle().clone())?)
+}
+
+fn ingest_settings(
+    settings: &ingest::Settings,
+    csv: &[String],
+    labels: Option<&str>,
+    options: &Options,
+    context: &Context,
+) -> Result<ingest::Settings, stage::Error> {
+    let source = |location: &str| -> Result<ingest::Source, stage::Error> {
+        let (folder, key) = split_location(location)?;
+        Ok(ingest::Source { store: open(&folder, options, context)?, key })
+    };
+    let csv = csv.iter().map(|location| source(location)).collect::<Result<_, _>>()?;
+    Ok(ingest::Settings { csv, label_descriptions: labels.map(source).transpose()?, ..settings.clone() })
+}
+
+fn split_settings(
+    settings: &split::Settings,
+    photos: Option<&str>,
+    options: &Options,
+    context: &Context,
+) -> Result<split::Settings, stage::Error> {
+    let photos = photos.map(|photos| open(photos, options, context)).transpose()?;
+    Ok(split::Settings { photos, ..settings.clone() })
+}
+
+/// The questions of a folder: the one named, else `./sql` if there is one, else the shipped ones.
+pub fn stats_settings(
+    sql: Option<&str>,
+    options: &Options,
+    context: &Context,
+) -> Result<stats::Settings, stage::Error> {
+    let here = std::path::Path::new("sql").is_dir().then_some("sql");
+    let sql = sql.or(here).map(|sql| open(sql, options, context)).transpose()?;
+    Ok(stats::Settings { sql })
+}

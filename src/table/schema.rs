@@ -1,0 +1,180 @@
+//! Every schema there is, with units: the one place that says what a column holds. Must not know who fills it.
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use std::sync::Arc;
+
+/// The key in Parquet footers that names the schema, as `masks/1.0`.
+pub const SCHEMA_KEY: &str = "selvedge.schema";
+
+/// One kind of table. A reader takes any minor version of its major one.
+#[derive(Debug)]
+pub struct Table {
+    /// The name, also the folder in the store.
+    pub name: &'static str,
+    /// Raised when a reader of the old form would misread the new one.
+    pub major: u32,
+    /// Raised when a column is added.
+    pub minor: u32,
+    columns: fn() -> Vec<Field>,
+}
+
+impl Table {
+    /// The columns as Arrow sees them.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::new(Schema::new((self.columns)()))
+    }
+
+    /// `name/major.minor`, as footers and manifests say it.
+    pub fn tag(&self) -> String {
+        format!("{}/{}.{}", self.name, self.major, self.minor)
+    }
+}
+
+/// Every table there is.
+pub static ALL: [&Table; 7] = [&ANNOTATIONS, &QUARANTINE, &MASKS, &SPLITS, &LEDGER, &ATTEMPTS, &ITEMS];
+
+/// One CSV row that passed.
+pub static ANNOTATIONS: Table = Table { name: "annotations", major: 1, minor: 0, columns: annotations };
+/// One item that did not pass.
+pub static QUARANTINE: Table = Table { name: "quarantine", major: 1, minor: 0, columns: quarantine };
+/// One image with at least one valid row: its masks merged.
+pub static MASKS: Table = Table { name: "masks", major: 1, minor: 0, columns: masks };
+/// One image, and the part of the data it belongs to.
+pub static SPLITS: Table = Table { name: "splits", major: 1, minor: 0, columns: splits };
+/// Exactly one current row per input key, sorted by key.
+pub static LEDGER: Table = Table { name: "ledger", major: 1, minor: 0, columns: ledger };
+/// One attempt at one item; appended by each run and never read to plan.
+pub static ATTEMPTS: Table = Table { name: "attempts", major: 1, minor: 0, columns: attempts };
+/// One item that a run is to do: the frozen plan of a stage.
+pub static ITEMS: Table = Table { name: "items", major: 1, minor: 0, columns: items };
+
+fn text(name: &str) -> Field {
+    Field::new(name, DataType::Utf8, false)
+}
+
+fn optional_text(name: &str) -> Field {
+    Field::new(name, DataType::Utf8, true)
+}
+
+fn number(name: &str, kind: DataType) -> Field {
+    Field::new(name, kind, false)
+}
+
+fn list(name: &str, kind: DataType) -> Field {
+    Field::new(name, DataType::List(Arc::new(Field::new("item", kind, false))), false)
+}
+
+fn annotations() -> Vec<Field> {
+    vec![
+        text("image_id"),
+        number("class_id", DataType::UInt8),
+        list("attribute_ids", DataType::UInt16),
+        number("height", DataType::UInt32), // pixels
+        number("width", DataType::UInt32),  // pixels
+        list("starts", DataType::UInt32), // first pixel of each span, 0-based, column-major: x = start / height, y = start % height
+        list("lengths", DataType::UInt32), // pixels of each span, ≥ 1; spans ascend, are disjoint and do not touch
+        number("area_px", DataType::UInt64),
+        number("row", DataType::UInt64), // data row in the file, the first after the header is 1
+        list("notes", DataType::Utf8),   // codes of what was repaired
+    ]
+}
+
+fn quarantine() -> Vec<Field> {
+    vec![
+        text("stage"),
+        text("item"),
+        text("reason"),
+        text("detail"),
+        text("where"), // file, line, byte, or URL: where to look
+        number("first_seen", DataType::Timestamp(arrow::datatypes::TimeUnit::Millisecond, Some("UTC".into()))),
+    ]
+}
+
+fn masks() -> Vec<Field> {
+    vec![
+        text("image_id"),
+        number("height", DataType::UInt32),
+        number("width", DataType::UInt32),
+        list("classes", DataType::UInt8), // of each span: 0 background, class_id + 1, 255 void; neighbours differ
+        list("lengths", DataType::UInt32), // pixels of each span, column-major; they add up to height × width
+        text("policy"),
+        list("class_ids", DataType::UInt8), // the values that occur in `classes`, ascending
+        list("class_pixels", DataType::UInt64), // pixels of each of `class_ids` after the merge
+        list("class_annotated", DataType::UInt64), // pixels of each of `class_ids` as annotated, before the merge (0 for background)
+        number("conflicted_share", DataType::Float32), // share of the image's pixels claimed by more than one class, 0–1
+        number("rows", DataType::UInt32),              // annotation rows merged
+    ]
+}
+
+fn splits() -> Vec<Field> {
+    vec![text("image_id"), text("split"), text("group")]
+}
+
+/// What the ledger and the attempts both say of an item.
+fn item_result() -> Vec<Field> {
+    vec![
+        text("key"),
+        text("etag"),
+        number("size", DataType::UInt64), // bytes of the source
+        text("fingerprint"),              // of model, options and code version
+        text("outcome"),
+        optional_text("reason"),
+        text("detail"),
+        list("outputs", DataType::Utf8), // keys below the stage's output folder
+        number("output_bytes", DataType::UInt64),
+        text("output_digest"), // BLAKE3 of the outputs one after the other; empty where there are none
+        text("format"),        // of the source, as sniffed; empty when unknown
+        number("width", DataType::UInt32), // upright pixels; 0 when unknown
+        number("height", DataType::UInt32), // upright pixels; 0 when unknown
+        list("notes", DataType::Utf8),
+        number("coverage", DataType::Float32),       // mean alpha, 0–1
+        number("soft_share", DataType::Float32),     // share of pixels with 0 < alpha < 255
+        number("border_contact", DataType::Float32), // share of border pixels with alpha ≥ 128
+        number("confidence", DataType::Float32),     // mean of |2p − 1| over the map of the network, 0–1
+        text("run"),
+    ]
+}
+
+fn ledger() -> Vec<Field> {
+    item_result()
+}
+
+fn attempts() -> Vec<Field> {
+    let milliseconds = |name: &str| number(name, DataType::Float32);
+    let mut columns = item_result();
+    columns.extend([
+        number("shard", DataType::UInt32),
+        text("host"),
+        text("attempt"),
+        milliseconds("fetch_ms"),
+        milliseconds("decode_ms"),
+        milliseconds("predict_ms"),
+        milliseconds("encode_ms"),
+        milliseconds("put_ms"),
+    ]);
+    columns
+}
+
+fn items() -> Vec<Field> {
+    vec![
+        text("key"),
+        text("etag"),
+        number("size", DataType::UInt64),
+        number("root", DataType::UInt32), // which of the stage's inputs, in the order given
+        text("why"),                      // new, or what changed
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_table_says_a_column_twice() {
+        for table in super::ALL {
+            let schema = table.schema();
+            let mut names: Vec<_> = schema.fields().iter().map(|field| field.name().clone()).collect();
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), schema.fields().len(), "{}", table.name);
+        }
+    }
+}
