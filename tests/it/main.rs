@@ -3,4 +3,5 @@
 mod predict;
 mod runtime;
 mod s3;
+mod sample;
 mod storage;
