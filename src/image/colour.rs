@@ -40,30 +40,38 @@ enum Conversion {
 
 /// `None` where the profile does not fit the samples or cannot be used.
 fn converted(samples: &Samples, profile: &ColorProfile) -> Option<Conversion> {
-    let (space, layout, channels) = match samples {
-        Samples::Grey(_) => (DataColorSpace::Gray, Layout::Gray, 1),
-        Samples::Rgb(_) => (DataColorSpace::Rgb, Layout::Rgb, 3),
+    let widened;
+    let (bytes, layout, channels) = match (samples, profile.color_space) {
+        (Samples::Grey(grey), DataColorSpace::Gray) => (grey, Layout::Gray, 1),
+        // Grey pictures often carry the RGB profile of the program that saved them.
+        (Samples::Grey(grey), DataColorSpace::Rgb) => {
+            widened = grey.iter().flat_map(|value| [*value; 3]).collect();
+            (&widened, Layout::Rgb, 3)
+        }
+        (Samples::Rgb(rgb), DataColorSpace::Rgb) => (rgb, Layout::Rgb, 3),
         // The transform reads four channels as they come, by the profile's own colour space.
-        Samples::Ink(_) => (DataColorSpace::Cmyk, Layout::Rgba, 4),
+        (Samples::Ink(ink), DataColorSpace::Cmyk) => (ink, Layout::Rgba, 4),
+        _ => return None,
     };
-    if profile.color_space != space {
-        return None;
-    }
     let srgb = ColorProfile::new_srgb();
     let transform = profile.create_transform_8bit(layout, &srgb, Layout::Rgb, TransformOptions::default()).ok()?;
-    if space == DataColorSpace::Rgb {
-        let grid: Vec<u8> = GRID
-            .iter()
-            .flat_map(|red| GRID.iter().flat_map(move |green| GRID.iter().flat_map(move |blue| [*red, *green, *blue])))
-            .collect();
-        let mut same = vec![0; grid.len()];
-        transform.transform(&grid, &mut same).ok()?;
-        if grid.iter().zip(&same).all(|(before, after)| before.abs_diff(*after) <= 1) {
-            return Some(Conversion::Needless);
+    let (sent, wanted): (Vec<u8>, Vec<u8>) = match layout {
+        Layout::Gray => ((0..=255).collect(), (0..=255).flat_map(|value| [value; 3]).collect()),
+        Layout::Rgb => {
+            let blues = |red, green| GRID.map(|blue| [red, green, blue]);
+            let grid: Vec<u8> =
+                GRID.iter().flat_map(|red| GRID.map(|green| blues(*red, green))).flatten().flatten().collect();
+            (grid.clone(), grid)
         }
+        _ => (Vec::new(), Vec::new()),
+    };
+    let mut came = vec![0; wanted.len()];
+    transform.transform(&sent, &mut came).ok()?;
+    if !wanted.is_empty() && wanted.iter().zip(&came).all(|(wanted, came)| wanted.abs_diff(*came) <= 1) {
+        return Some(Conversion::Needless);
     }
-    let mut rgb = vec![0; samples.bytes().len() / channels * 3];
-    transform.transform(samples.bytes(), &mut rgb).ok()?;
+    let mut rgb = vec![0; bytes.len() / channels * 3];
+    transform.transform(bytes, &mut rgb).ok()?;
     Some(Conversion::Done(rgb))
 }
 

@@ -111,12 +111,10 @@ impl Grids {
                     let (colours, alphas) = (&colours[run.clone()], &alphas[run.clone()]);
                     // Far from any edge one pixel of a row speaks for its neighbours: the sums there only ever matter
                     // from afar.
-                    if alphas == [0; CELL] || alphas == [255; CELL] {
-                        if own.is_none() {
-                            let side = if alphas[0] == 0 { 4 } else { 0 };
-                            add(sums, side, colours[y % CELL], CELL as f32);
-                            continue;
-                        }
+                    if own.is_none() && (alphas == [0; CELL] || alphas == [255; CELL]) {
+                        let side = if alphas[0] == 0 { 4 } else { 0 };
+                        add(sums, side, colours[y % CELL], CELL as f32);
+                        continue;
                     }
                     for (index, (colour, alpha)) in colours.iter().zip(alphas).enumerate() {
                         let whole = own.is_none_or(|own| own[run.start + index] == 255);

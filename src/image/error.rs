@@ -94,10 +94,11 @@ impl Error {
 
     /// Refuses a run of values whose length is not what its sizes ask for.
     pub(super) fn expect_len(what: &'static str, found: usize, wanted: Option<usize>) -> Result<(), Self> {
-        match wanted {
-            Some(wanted) if wanted == found => Ok(()),
-            _ => Err(Self::Shape { what, detail: format!("{found} values where {wanted:?} are wanted") }),
+        if wanted == Some(found) {
+            return Ok(());
         }
+        let wanted = wanted.map_or_else(|| "more than there is memory".to_owned(), |wanted| wanted.to_string());
+        Err(Self::Shape { what, detail: format!("{found} values where {wanted} are wanted") })
     }
 }
 

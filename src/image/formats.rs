@@ -5,7 +5,7 @@ use super::decode::{Raster, Samples, split_rgba, to_eight_bits};
 use super::probe::{Header, exif_facts};
 use super::{Colour, Error, Facts, Format, Limits, Note, exif};
 use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, tiff::TiffDecoder, webp::WebPDecoder};
-use image::{ColorType, ExtendedColorType, ImageDecoder, ImageError, error::LimitErrorKind};
+use image::{ColorType, ExtendedColorType, ImageDecoder, ImageError};
 use std::io::{Cursor, ErrorKind};
 
 type Source<'a> = Cursor<&'a [u8]>;
@@ -74,10 +74,16 @@ fn open(format: Format, bytes: &[u8]) -> Result<(Header, Box<dyn ImageDecoder + 
 /// Decodes the first picture; its size by the header must be within `limits` already.
 pub(super) fn decode(format: Format, bytes: &[u8], limits: &Limits) -> Result<Raster, Error> {
     let (header, mut decoder) = open(format, bytes)?;
-    let failed = |error| decoder_error(error, format, bytes);
     // Four channels of 16 bits for the picture, and as much again for what the decoder needs on the way.
+    let allowed = limits.max_pixels.saturating_mul(16);
+    let failed = |error| match error {
+        ImageError::Limits(_) => {
+            Error::TooLarge { found: allowed.saturating_add(1), allowed, unit: "bytes of memory or more to unpack it" }
+        }
+        error => decoder_error(error, format, bytes),
+    };
     let mut memory = image::Limits::no_limits();
-    memory.max_alloc = Some(limits.max_pixels.saturating_mul(16));
+    memory.max_alloc = Some(allowed);
     decoder.set_limits(memory).map_err(failed)?;
     let kind = decoder.color_type();
     let damaged = |detail: &str| Error::Damaged { format: format.word(), detail: detail.to_owned() };
@@ -171,16 +177,14 @@ fn decoder_error(error: ImageError, format: Format, bytes: &[u8]) -> Error {
     let cut = || Error::Truncated { format, detail: format!("{} bytes", bytes.len()) };
     match error {
         ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => cut(),
-        ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => Error::TooLarge {
-            found: bytes.len() as u64,
-            allowed: 0,
-            unit: "bytes that unpack to more memory than the limit",
-        },
         ImageError::Unsupported(error) => Error::UnsupportedFormat { format, detail: format!(": {error}") },
         error => {
             let detail = error.to_string();
-            // Not every decoder keeps the kind of the end of a file apart from other damage.
-            if detail.contains("nexpected end") || detail.contains("nexpected EOF") || detail.contains("failed to fill")
+            // Not every decoder keeps the end of the file apart from other damage, but in its words.
+            let words = detail.to_ascii_lowercase();
+            if ["unexpected end", "unexpected eof", "truncated", "failed to fill"]
+                .iter()
+                .any(|word| words.contains(word))
             {
                 cut()
             } else {

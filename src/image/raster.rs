@@ -120,12 +120,23 @@ fn blank(width: u32, height: u32) -> Result<Vec<u8>, Error> {
     Ok(vec![0; pixels])
 }
 
-/// Writes a strip of whole columns, each `height` bytes, into the row-major map from column `first` on.
+/// Writes a strip of whole columns, each `height` bytes, into the row-major map from column `first` on: eight columns at a
+/// time, so that eight bytes are stored at once.
 fn turn(strip: &[u8], height: usize, map: &mut [u8], width: usize, first: usize) {
     let columns = strip.len() / height.max(1);
-    for (y, row) in map.chunks_exact_mut(width).enumerate() {
-        for (pixel, column) in row[first..first + columns].iter_mut().zip(strip.chunks_exact(height)) {
-            *pixel = column[y];
+    let (eights, rest) = strip.split_at(columns / 8 * 8 * height);
+    for (block, columns) in eights.chunks_exact(8 * height).enumerate() {
+        let column = |index: usize| &columns[index * height..(index + 1) * height];
+        let columns = [0, 1, 2, 3, 4, 5, 6, 7].map(column);
+        let at = first + block * 8;
+        for (y, row) in map.chunks_exact_mut(width).enumerate() {
+            row[at..at + 8].copy_from_slice(&columns.map(|column| column[y]));
+        }
+    }
+    let at = first + columns / 8 * 8;
+    for (x, column) in rest.chunks_exact(height.max(1)).enumerate() {
+        for (row, value) in map.chunks_exact_mut(width).zip(column) {
+            row[at + x] = *value;
         }
     }
 }

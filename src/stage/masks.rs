@@ -156,7 +156,8 @@ fn write(
     let one = |key: &str, spans: &ClassSpans<'_>| -> Result<(), Error> {
         check(&context.cancel)?;
         let failed = |error| Error::Failed(format!("{key}: {error}; make the masks again with `selvedge merge`"));
-        let png = encode::png_grey(spans.width, spans.height, &spans.rasterise().map_err(failed)?).map_err(failed)?;
+        let png =
+            encode::png_class_map(spans.width, spans.height, &spans.rasterise().map_err(failed)?).map_err(failed)?;
         settings.out.wait(settings.out.put(key, Bytes::from(png)))?;
         let top = spans.classes.iter().copied().filter(|value| *value != u8::MAX).max();
         highest.fetch_max(top.unwrap_or(0), Ordering::Relaxed);

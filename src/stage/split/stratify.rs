@@ -142,12 +142,12 @@ impl<'a> Deal<'a> {
     /// every exchange would take some other label away from a part.
     fn exchange(&mut self, order: &[usize], members: &[Vec<usize>]) {
         let parts = self.room.len();
-        for label in 0..LABELS {
+        for (label, with) in members.iter().enumerate() {
             for part in 0..parts {
                 if self.all[label] < parts || self.held[part][label] > 0 {
                     continue;
                 }
-                let found = members[label].iter().find_map(|group| {
+                let found = with.iter().find_map(|group| {
                     let from = self.part_of[*group]?;
                     let other = order.iter().find(|other| {
                         self.part_of[**other] == Some(part)

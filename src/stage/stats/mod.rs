@@ -19,6 +19,7 @@ use crate::outcome::Counts;
 use crate::storage::{self, Store};
 use crate::table::sql;
 use bytes::Bytes;
+use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -86,7 +87,6 @@ pub fn questions(settings: &Settings) -> Result<Vec<Question>, Error> {
     let Some(store) = &settings.sql else {
         return SHIPPED.iter().map(|(file, text)| Question::parse(file, text)).collect();
     };
-    use futures::TryStreamExt;
     let listed: Vec<storage::ObjectInfo> = store.wait(store.list("").try_collect())?;
     let mut questions = Vec::new();
     for file in listed.iter().filter(|file| file.key.ends_with(".sql") && !file.key.contains('/')) {
@@ -152,7 +152,11 @@ pub fn run(settings: &Settings, context: &Context) -> Result<(Vec<Answer>, Repor
         unit: "questions",
     });
     let found = tables::find(&questions, context)?;
+<<<<<<< HEAD
     if found.iter().all(tables::Found::is_absent) {
+=======
+    if found.iter().any(tables::Found::is_absent) && !found.iter().any(tables::Found::is_present) {
+>>>>>>> data
         let text = format!(
             "there is no table in {} that a question names; make some first with `selvedge ingest`",
             context.tables.store().url()
@@ -196,6 +200,6 @@ pub fn run(settings: &Settings, context: &Context) -> Result<(Vec<Answer>, Repor
 }
 
 fn names(found: &[tables::Found]) -> String {
-    let names: Vec<&str> = found.iter().filter(|table| !table.is_absent()).map(|table| table.name.as_str()).collect();
+    let names: Vec<&str> = found.iter().filter(|table| table.is_present()).map(|table| table.name.as_str()).collect();
     names.join(", ")
 }

@@ -16,7 +16,7 @@ use crate::stage::{Context, Error, check};
 use crate::table::schema::{ANNOTATIONS, MASKS, QUARANTINE, SPLITS};
 use crate::table::{self, Manifest, Table, frame, labels};
 use crate::{clock, digest};
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt8Array, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt8Array, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema, TimestampMillisecondType};
 use polars::prelude::DataFrame;
 use std::sync::Arc;
@@ -58,6 +58,11 @@ impl Found {
     /// Whether it was never published.
     pub fn is_absent(&self) -> bool {
         self.stored.is_some() && self.version.is_none()
+    }
+
+    /// Whether it has a version in the store.
+    pub fn is_present(&self) -> bool {
+        self.version.is_some()
     }
 
     /// Of its rows: the checksums of its parts.
