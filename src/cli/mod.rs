@@ -92,6 +92,7 @@ impl Desk {
 /// The whole program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    hush_decoders();
     let threads = cli.global.threads.filter(|threads| *threads > 0).unwrap_or_else(runner::cores::available);
     runner::cores::divide(threads);
     let command = name(&cli.command);
@@ -105,6 +106,16 @@ pub fn main() -> ExitCode {
     };
     print(&cli.global, command, &result);
     ExitCode::from(exit as u8)
+}
+
+/// A decoder's panic is caught and becomes the photo's reason; it is not told a second time as a panic of the program.
+fn hush_decoders() {
+    let otherwise = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() != Some("decode") {
+            otherwise(panic);
+        }
+    }));
 }
 
 fn begin(cli: &Cli, threads: usize) -> Result<(Desk, tokio::runtime::Runtime), Refusal> {

@@ -323,12 +323,15 @@ fn all_stages(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &
         if spec.limit.or(pipeline.limits.max_quarantine).is_some_and(|limit| !limit.allows(&report.counts)) {
             summary.over_limit.push(spec.name.clone());
         }
-        settings.events.emit(Event::StageFinished {
-            stage: spec.name.clone(),
-            counts: report.counts,
-            summary: report.summary.clone(),
-            seconds: start.elapsed().as_secs_f64(),
-        });
+        // A stage that makes a table tells its own end, also when it runs alone; this one has not run at all.
+        if idle || matches!(spec.kind, Kind::Cutout(_)) {
+            settings.events.emit(Event::StageFinished {
+                stage: spec.name.clone(),
+                counts: report.counts,
+                summary: report.summary.clone(),
+                seconds: start.elapsed().as_secs_f64(),
+            });
+        }
         summary.nothing_to_do &= idle;
         summary.counts += report.counts;
         summary.artifacts.extend(report.artifacts);

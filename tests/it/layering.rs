@@ -23,7 +23,8 @@ fn floor(room: &str) -> Option<usize> {
 }
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    let mut entries: Vec<_> = fs::read_dir(folder).expect("src can be read").map(|entry| entry.expect("an entry").path()).collect();
+    let mut entries: Vec<_> =
+        fs::read_dir(folder).expect("src can be read").map(|entry| entry.expect("an entry").path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
@@ -86,7 +87,11 @@ fn path(text: &str) -> (String, String) {
 fn faults(file: &str, text: &str) -> Vec<String> {
     let (room, part) = place(file);
     let Some(own) = floor(&room) else {
-        return if matches!(room.as_str(), "lib" | "main") { Vec::new() } else { vec![format!("{file}: {room} has no floor")] };
+        return if matches!(room.as_str(), "lib" | "main") {
+            Vec::new()
+        } else {
+            vec![format!("{file}: {room} has no floor")]
+        };
     };
     let mut faults = Vec::new();
     for (other, other_part) in imports(text) {
@@ -96,7 +101,8 @@ fn faults(file: &str, text: &str) -> Vec<String> {
         };
         if other == room {
             let stages = room == "stage" && part != "mod" && other_part != part;
-            let is_stage = other_part.starts_with(|c: char| c.is_lowercase()) && !SHARED_BY_STAGES.contains(&other_part.as_str());
+            let is_stage =
+                other_part.starts_with(|c: char| c.is_lowercase()) && !SHARED_BY_STAGES.contains(&other_part.as_str());
             if stages && is_stage && other_part != "check" {
                 faults.push(format!("{file}: the stage {part} imports the stage {other_part}"));
             }

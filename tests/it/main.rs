@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed, which is what is wanted")]
 
 mod images;
+mod layering;
 mod masks;
 mod photos;
 mod predict;
+mod runs;
 mod runtime;
 mod s3;
 mod sample;

@@ -9,7 +9,7 @@ use crate::cancel::{Cancel, Cause};
 use crate::digest;
 use crate::image::{self, DecodedImage, SourceImage};
 use crate::outcome::{Outcome, Reason};
-use crate::predict::{ModelInput, Opened, Predictor, Preparer};
+use crate::predict::{self, ModelInput, Opened, Predictor, Preparer};
 use crate::stage::Error;
 use crate::storage::{self, Store};
 use bytes::Bytes;
@@ -125,7 +125,7 @@ pub fn run(
         }
         for predictor in predictors {
             let (jobs, next, end) = (Arc::clone(&to_predict), mapped.clone(), ended.clone());
-            scope.spawn(move || predict(predictor, batch, &jobs, &next, &end, line.cancel));
+            scope.spawn(move || infer(predictor, batch, &jobs, &next, &end, fail, line.cancel));
         }
         // The queues close one after the other as the stations before them end; these handles must not keep them open.
         drop((to_fetch, fetched, to_decode, decoded, to_predict, mapped, to_compose, composed, to_put, ended));
@@ -249,19 +249,20 @@ fn decode(
     job.result.notes = image.notes.iter().map(|note| note.code().to_owned()).collect();
     let input = match preparer.prepare(&image) {
         Ok(input) => input,
-        Err(error) => return Err(job.end(Outcome::Quarantined, Reason::InferenceError, error.to_string())),
+        Err(error) => return Err(job.end(Outcome::Quarantined, blame(&error)?, error.to_string())),
     };
     job.result.phases.decode = milliseconds(start);
     Ok(job.with(Prepared { image, input }))
 }
 
 /// The thread of one session: takes what is there, up to a batch, and never waits to fill one.
-fn predict(
+fn infer(
     mut predictor: Box<dyn Predictor>,
     batch: usize,
     jobs: &Queue<Job<Prepared>>,
     next: &SyncSender<Job<Mapped>>,
     ended: &SyncSender<Done>,
+    fail: &(impl Fn(Error) + Sync),
     cancel: &Cancel,
 ) {
     loop {
@@ -296,18 +297,28 @@ fn predict(
                     }
                 }
             }
+            Err(error) if error.is_cancelled() => return,
             Err(error) => {
+                let reason = match blame(&error) {
+                    Ok(reason) => reason,
+                    Err(Stop::Line(error)) => return fail(error),
+                    Err(Stop::Item(_)) => continue,
+                };
                 for job in waiting {
-                    let Stop::Item(end) = job.end(Outcome::Failed, Reason::InferenceError, error.to_string()) else {
-                        continue;
-                    };
-                    if ended.send(*end).is_err() {
+                    let Job { source, result, .. } = job;
+                    let end = (source, result.ended(Outcome::Quarantined, reason, error.to_string()));
+                    if ended.send(end).is_err() {
                         return;
                     }
                 }
             }
         }
     }
+}
+
+/// The reason that a picture is to be blamed for; a fault of the model would fail every picture, and ends the line.
+fn blame(error: &predict::Error) -> Result<Reason, Stop> {
+    error.reason().ok_or_else(|| Stop::Line(Error::Usage(error.to_string())))
 }
 
 fn compose(line: &Line<'_>, job: Job<Mapped>) -> Result<Job<Vec<u8>>, Stop> {
