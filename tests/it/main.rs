@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed, which is what is wanted")]
 
 mod images;
+mod ingest;
 mod masks;
+mod merge;
 mod photos;
 mod predict;
 mod runtime;
@@ -10,3 +12,4 @@ mod s3;
 mod split;
 mod stats;
 mod storage;
+mod tables;
