@@ -9,6 +9,7 @@ mod photos;
 mod predict;
 mod runtime;
 mod s3;
+mod sample;
 mod split;
 mod stats;
 mod storage;

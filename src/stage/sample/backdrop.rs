@@ -3,8 +3,8 @@
 use super::canvas::{Canvas, Light};
 use super::cloth::{Cloth, Colour, Weave, any_colour, blend};
 use super::dice::{Dice, noise};
-use super::shape::{Path, ellipse, outline};
-use super::sketch::Sketch;
+use super::shape::{Path, around, ellipse};
+use super::sketch::{Layer, Placing, Sketch};
 
 fn rectangle(x: f32, y: f32, w: f32, h: f32) -> Path {
     vec![[x, y], [x + w, y], [x + w, y + h], [x, y + h]]
@@ -35,168 +35,151 @@ pub(super) fn studio(width: usize, height: usize, dice: &mut Dice, near: Option<
     canvas
 }
 
+/// A place being furnished; ten units to its height, so that patterns are of a size with those of clothes.
+struct Set<'a> {
+    sketch: Sketch,
+    dice: &'a mut Dice,
+    wide: f32,
+    horizon: f32,
+}
+
 /// A place with things in it: rooms, walls and streets, sharp or out of focus.
-pub(super) fn scene(width: usize, height: usize, dice: &mut Dice, light: Light) -> Canvas {
-    let kind = dice.below(7);
+/// From above (`flat`) there are floors and cloths only.
+pub(super) fn scene(width: usize, height: usize, dice: &mut Dice, light: Light, flat: bool) -> Canvas {
+    let kind = if flat { 5 + dice.below(2) } else { dice.below(9) };
     let softness = match kind {
         0 | 1 | 4 => dice.pick(&[2, 4, 6]),
         _ => dice.pick(&[1, 1, 2]),
     };
     let (w, h) = (width.div_ceil(softness), height.div_ceil(softness));
-    let mut canvas = Canvas::new(w, h);
-    // Ten units to the height, so that cloth patterns are of a size with those of clothes.
-    let (scale, wide) = (h as f32 / 10.0, 10.0 * w as f32 / h as f32);
-    let mut sketch = Sketch::default();
-    let all = || rectangle(-1.0, -1.0, wide + 2.0, 12.0);
-    let horizon = dice.range(5.5, 8.5);
-    let mut put = |path: Path, cloth: &Cloth, puff: f32, folds: f32, shadow: f32| {
-        sketch.layer(0, None, vec![path], cloth).feel(puff, 0.2, folds).shadow(shadow);
-    };
+    let (wide, horizon) = (10.0 * w as f32 / h as f32, dice.range(5.5, 8.5));
+    let mut set = Set { sketch: Sketch::default(), dice, wide, horizon };
     match kind {
-        0 => {
-            let sky = blend([0.75, 0.83, 0.92], any_colour(dice), 0.3);
-            put(all(), &Cloth::plain(sky, Weave::Smooth, 1), 0.0, 0.0, 0.0);
-            let mut x = -1.0;
-            while x < wide {
-                let (broad, top) = (dice.range(0.8, 3.0), dice.range(0.0, 5.0));
-                let wall = Cloth::plain(any_colour(dice), Weave::Woven, dice.bits());
-                put(rectangle(x, top, broad, 11.0), &wall, 0.2, 0.0, 0.3);
-                let pane = Cloth::plain(any_colour(dice), Weave::Satin, 2);
-                let (step, rows) = (dice.range(0.45, 0.9), dice.range(0.6, 1.1));
-                for i in 0..((broad / step) as usize) {
-                    for j in 0..((horizon - top) / rows) as usize {
-                        put(
-                            rectangle(
-                                x + step * (i as f32 + 0.25),
-                                top + rows * (j as f32 + 0.3),
-                                step * 0.5,
-                                rows * 0.5,
-                            ),
-                            &pane,
-                            0.0,
-                            0.0,
-                            0.0,
-                        );
-                    }
-                }
-                x += broad;
-            }
-            put(
-                rectangle(-1.0, horizon, wide + 2.0, 9.0),
-                &Cloth::plain([dice.range(0.3, 0.7); 3], Weave::Denim, dice.bits()),
-                0.0,
-                0.1,
-                0.0,
-            );
-        }
-        1 => {
-            put(
-                all(),
-                &Cloth::plain(blend([0.7, 0.82, 0.95], any_colour(dice), 0.25), Weave::Smooth, 1),
-                0.0,
-                0.0,
-                0.0,
-            );
-            let ground = Cloth::plain(blend([0.35, 0.42, 0.2], any_colour(dice), 0.4), Weave::Fluffy, dice.bits());
-            put(rectangle(-1.0, horizon - 1.0, wide + 2.0, 9.0), &ground, 0.0, 0.4, 0.0);
-            for _ in 0..40 {
-                let leaf = blend([0.25, 0.4, 0.18], any_colour(dice), 0.35);
-                let (at, r) = ([dice.range(-0.5, wide + 0.5), dice.range(-0.5, horizon)], dice.range(0.3, 1.3));
-                put(
-                    ellipse(at, r, r * dice.range(0.6, 1.2), 0.3),
-                    &Cloth::plain(leaf, Weave::Fluffy, dice.bits()),
-                    0.6,
-                    0.8,
-                    0.5,
-                );
-            }
-        }
-        2 | 3 => {
-            let paper =
-                if kind == 2 { Cloth::any(dice) } else { Cloth::plain(any_colour(dice), Weave::Woven, dice.bits()) };
-            put(all(), &paper, 0.0, 0.0, 0.0);
-            for _ in 0..dice.below(4) {
-                let (x, y, a, b) =
-                    (dice.range(0.0, wide), dice.range(0.2, 3.5), dice.range(0.8, 2.2), dice.range(0.8, 2.6));
-                put(
-                    rectangle(x - 0.12, y - 0.12, a + 0.24, b + 0.24),
-                    &Cloth::plain(any_colour(dice), Weave::Leather, 1),
-                    0.4,
-                    0.0,
-                    0.8,
-                );
-                put(rectangle(x, y, a, b), &Cloth::any(dice), 0.0, 0.0, 0.0);
-            }
-            let boards = Cloth { turn: [1.0, 0.0], ..Cloth::any(dice) };
-            put(rectangle(-1.0, horizon, wide + 2.0, 9.0), &boards, 0.0, 0.0, 0.4);
-            if dice.chance(0.6) {
-                let (x, a, seat) = (dice.range(-1.0, wide - 2.0), dice.range(2.5, 4.5), Cloth::any(dice));
-                put(
-                    outline(&[
-                        [x, horizon - 2.0, 0.5],
-                        [x + a, horizon - 2.0, 0.5],
-                        [x + a, horizon + 0.6, 0.3],
-                        [x, horizon + 0.6, 0.3],
-                    ]),
-                    &seat,
-                    0.9,
-                    0.5,
-                    0.8,
-                );
-                for i in 0..dice.below(3) {
-                    let at = x + 0.8 + 1.1 * i as f32;
-                    put(
-                        outline(&[
-                            [at - 0.5, horizon - 1.4, 0.4],
-                            [at + 0.5, horizon - 1.5, 0.4],
-                            [at + 0.5, horizon - 0.5, 0.4],
-                            [at - 0.5, horizon - 0.4, 0.4],
-                        ]),
-                        &Cloth::any(dice),
-                        0.9,
-                        0.5,
-                        0.7,
-                    );
-                }
-            }
-        }
-        4 => {
-            put(all(), &Cloth::plain(any_colour(dice).map(|c| c * 0.6), Weave::Smooth, 1), 0.0, 0.0, 0.0);
-            for _ in 0..45 {
-                let (at, r) = ([dice.range(0.0, wide), dice.range(0.0, 10.0)], dice.range(0.15, 0.7));
-                let glow = Cloth::plain(any_colour(dice), Weave::Smooth, 1);
-                sketch
-                    .layer(0, None, vec![ellipse(at, r, r, 0.0)], &glow)
-                    .feel(0.0, 0.1, 0.0)
-                    .shadow(0.0)
-                    .opacity(dice.range(0.2, 0.8));
-            }
-        }
+        0 => set.street(),
+        1 => set.wood(),
+        4 => set.lights(),
         5 => {
-            let cloth = Cloth::any(dice);
-            put(all(), &cloth, 0.0, dice.range(0.2, 1.2), 0.0);
+            let (cloth, folds) = (set.stuff(), set.dice.range(0.1, 0.6));
+            set.put(rectangle(-1.0, -1.0, wide + 2.0, 12.0), &cloth).feel(0.0, 0.2, folds);
         }
-        _ => {
-            let (mortar, brick) = (any_colour(dice), any_colour(dice));
-            put(all(), &Cloth::plain(mortar, Weave::Denim, 1), 0.0, 0.0, 0.0);
-            let (a, b) = (dice.range(0.7, 1.6), dice.range(0.28, 0.7));
-            for j in 0..(10.0 / b) as usize + 1 {
-                for i in 0..(wide / a) as usize + 2 {
-                    let x = (i as f32 - 0.5 * (j % 2) as f32) * a - 0.3;
-                    let tone = brick.map(|c| (c * dice.range(0.8, 1.15)).min(1.0));
-                    put(
-                        rectangle(x, j as f32 * b, a - 0.06, b - 0.06),
-                        &Cloth::plain(tone, Weave::Denim, dice.bits()),
-                        0.5,
-                        0.0,
-                        0.0,
-                    );
+        6 => set.bricks(),
+        _ => set.room(),
+    }
+    let mut canvas = Canvas::new(w, h);
+    let mut placed = Sketch::default();
+    placed.place(set.sketch, &Placing::new(h as f32 / 10.0, 0.0, false, [0.0, 0.0]), 0);
+    canvas.paint(&mut placed, light);
+    canvas.stretched(width, height)
+}
+
+impl Set<'_> {
+    fn put(&mut self, path: Path, cloth: &Cloth) -> &mut Layer {
+        self.sketch.layer(0, None, vec![path], cloth).feel(0.0, 0.2, 0.0).shadow(0.0)
+    }
+
+    /// Covers everything below a height; what was put before stays visible above it.
+    fn below(&mut self, y: f32, cloth: &Cloth) -> &mut Layer {
+        self.put(rectangle(-1.0, y, self.wide + 2.0, 12.0 - y), cloth)
+    }
+
+    /// A colour for things that are not to outshine clothes.
+    fn colour(&mut self) -> Colour {
+        let colour = any_colour(self.dice);
+        blend(colour, [colour.iter().sum::<f32>() / 3.0; 3], self.dice.range(0.1, 0.6))
+    }
+
+    fn plain(&mut self, weave: Weave) -> Cloth {
+        Cloth::plain(self.colour(), weave, self.dice.bits())
+    }
+
+    /// A patterned cloth for things.
+    fn stuff(&mut self) -> Cloth {
+        let colours = [self.colour(), self.colour(), self.colour()];
+        Cloth { colours, ..Cloth::any(self.dice) }
+    }
+
+    /// A colour near a given one.
+    fn like(&mut self, colour: Colour, weave: Weave) -> Cloth {
+        Cloth::plain(blend(colour, any_colour(self.dice), 0.3), weave, self.dice.bits())
+    }
+
+    fn street(&mut self) {
+        let sky = self.like([0.75, 0.83, 0.92], Weave::Smooth);
+        self.below(-1.0, &sky);
+        let mut x = -1.0;
+        while x < self.wide {
+            let (broad, top) = (self.dice.range(0.8, 3.0), self.dice.range(0.0, 5.0));
+            let (wall, pane) = (self.plain(Weave::Woven), self.plain(Weave::Satin));
+            self.put(rectangle(x, top, broad, 11.0), &wall).feel(0.2, 0.2, 0.0).shadow(0.3);
+            let (w, h) = (self.dice.range(0.45, 0.9), self.dice.range(0.6, 1.1));
+            for i in 0..(broad / w) as usize {
+                for j in 0..((self.horizon - top) / h) as usize {
+                    let (left, up) = (x + w * (i as f32 + 0.25), top + h * (j as f32 + 0.3));
+                    self.put(rectangle(left, up, w * 0.5, h * 0.5), &pane);
                 }
+            }
+            x += broad;
+        }
+        let road = Cloth::plain([self.dice.range(0.3, 0.7); 3], Weave::Denim, 1);
+        self.below(self.horizon, &road);
+    }
+
+    fn wood(&mut self) {
+        let (sky, ground) = (self.like([0.7, 0.82, 0.95], Weave::Smooth), self.like([0.35, 0.42, 0.2], Weave::Fluffy));
+        self.below(-1.0, &sky);
+        self.below(self.horizon - 1.0, &ground).feel(0.0, 0.2, 0.4);
+        for _ in 0..40 {
+            let leaves = self.like([0.25, 0.4, 0.18], Weave::Fluffy);
+            let at = [self.dice.range(-0.5, self.wide + 0.5), self.dice.range(-0.5, self.horizon)];
+            let r = self.dice.range(0.3, 1.3);
+            self.put(ellipse(at, r, r * 0.85, 0.3), &leaves).feel(0.6, 0.2, 0.8).shadow(0.5);
+        }
+    }
+
+    fn lights(&mut self) {
+        let night = self.plain(Weave::Smooth).shaded(0.6);
+        self.below(-1.0, &night);
+        for _ in 0..45 {
+            let glow = self.plain(Weave::Smooth);
+            let at = [self.dice.range(0.0, self.wide), self.dice.range(0.0, 10.0)];
+            let (r, opacity) = (self.dice.range(0.15, 0.7), self.dice.range(0.2, 0.8));
+            self.put(ellipse(at, r, r, 0.0), &glow).opacity(opacity);
+        }
+    }
+
+    fn bricks(&mut self) {
+        let (mortar, brick) = (self.plain(Weave::Denim), self.colour());
+        self.below(-1.0, &mortar);
+        let (w, h) = (self.dice.range(0.7, 1.6), self.dice.range(0.28, 0.7));
+        for j in 0..(10.0 / h) as usize + 1 {
+            for i in 0..(self.wide / w) as usize + 2 {
+                let x = (i as f32 - 0.5 * (j % 2) as f32) * w - 0.3;
+                let tone = Cloth::plain(brick, Weave::Denim, self.dice.bits()).shaded(self.dice.range(0.8, 1.15));
+                self.put(rectangle(x, j as f32 * h, w - 0.06, h - 0.06), &tone).feel(0.5, 0.05, 0.0);
             }
         }
     }
-    let mut placed = Sketch::default();
-    placed.place(sketch, &super::sketch::Placing::new(scale, 0.0, false, [0.0, 0.0]), 0);
-    canvas.paint(&mut placed, light);
-    canvas.stretched(width, height)
+
+    fn room(&mut self) {
+        let paper = if self.dice.chance(0.4) { self.stuff() } else { self.plain(Weave::Woven) };
+        self.below(-1.0, &paper);
+        for _ in 0..self.dice.below(4) {
+            let (x, y) = (self.dice.range(0.0, self.wide), self.dice.range(0.2, 3.5));
+            let (w, h) = (self.dice.range(0.8, 2.2), self.dice.range(0.8, 2.6));
+            let (frame, print) = (self.plain(Weave::Leather), self.stuff());
+            self.put(rectangle(x - 0.12, y - 0.12, w + 0.24, h + 0.24), &frame).feel(0.4, 0.1, 0.0).shadow(0.8);
+            self.put(rectangle(x, y, w, h), &print);
+        }
+        let floor = if self.dice.chance(0.5) { self.stuff() } else { self.plain(Weave::Denim) };
+        self.below(self.horizon, &floor).shadow(0.4);
+        if self.dice.chance(0.6) {
+            const BOX: [f32; 12] = [-1.0, -1.0, 0.4, 1.0, -1.0, 0.4, 1.0, 1.0, 0.4, -1.0, 1.0, 0.4];
+            let (x, w, seat) = (self.dice.range(0.0, self.wide), self.dice.range(1.2, 2.2), self.stuff());
+            self.put(around([x, self.horizon - 0.7], [w, 1.3], &BOX), &seat).feel(0.9, 0.2, 0.4).shadow(0.8);
+            for i in 0..self.dice.below(3) {
+                let (at, cushion) = ([x - 0.8 + 1.1 * i as f32, self.horizon - 0.9], self.stuff());
+                self.put(around(at, [0.5, 0.48], &BOX), &cushion).feel(0.9, 0.15, 0.4).shadow(0.7);
+            }
+        }
+    }
 }

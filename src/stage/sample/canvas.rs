@@ -69,7 +69,7 @@ impl Canvas {
         let unit = layer.axis[0].hypot(layer.axis[1]).max(1e-3);
         let relief = Relief::of(layer, cover, unit, light, [self.width, self.height]);
         let reach = layer.shadow * 0.09 * unit;
-        let margin = (reach * 2.0) as usize + 1;
+        let margin = (reach + 1.1 * layer.round * unit) as usize + 1;
         let (x0, y0) = (cover.x.saturating_sub(margin), cover.y.saturating_sub(margin));
         let x1 = (cover.x + cover.width + margin).min(self.width);
         let y1 = (cover.y + cover.height + margin).min(self.height);
@@ -81,7 +81,9 @@ impl Canvas {
                 let alpha = f32::from(cover.at(x, y)) / 255.0;
                 if alpha < 1.0 && layer.shadow > 0.0 {
                     let shadow = relief.sample(&relief.near, px + light.from[0] * reach, py + light.from[1] * reach);
-                    let depth = 0.55 * layer.shadow * shadow * (light.ground + (1.0 - light.ground) * self.solid[at]);
+                    let shadow = ((shadow - 0.12) * 2.6).clamp(0.0, 1.0);
+                    let depth =
+                        0.5 * layer.shadow * shadow * shadow * (light.ground + (1.0 - light.ground) * self.solid[at]);
                     self.pixels[at] = self.pixels[at].map(|c| c * (1.0 - depth));
                 }
                 if alpha > 0.0 {

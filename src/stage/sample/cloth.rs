@@ -60,7 +60,7 @@ pub(super) fn any_colour(dice: &mut Dice) -> Colour {
         k if k < 0.27 => (0.05, dice.range(0.82, 0.99)),
         k if k < 0.36 => (0.06, dice.range(0.25, 0.8)),
         k if k < 0.66 => (dice.range(0.2, 0.5), dice.range(0.2, 0.9)),
-        _ => (dice.range(0.45, 0.92), dice.range(0.3, 0.97)),
+        _ => (dice.range(0.4, 0.82), dice.range(0.3, 0.92)),
     };
     let ramp = |shift: f32| 1.0 - (((hue + shift) % 6.0 - 3.0).abs() - 1.0).clamp(0.0, 1.0);
     [0.0, 4.0, 2.0].map(|shift| value * (1.0 - saturation * ramp(shift)))
@@ -237,8 +237,10 @@ impl Cloth {
             Weave::Satin => 1.0 + 0.03 * grain(0.5),
             Weave::Fluffy => 1.0 + 0.2 * noise(u / 0.02, v / 0.06, self.seed) + 0.14 * grain(0.06),
             Weave::Sequin => {
-                let (x, y) = ((u / 0.045).floor() as i32, (v / 0.045).floor() as i32);
-                0.6 + 0.9 * speckle(x, y, self.seed) * speckle(y, x, self.seed ^ 5)
+                let (x, y) = (u / 0.045, v / 0.045);
+                let rim = ((x - x.floor() - 0.5).hypot(y - y.floor() - 0.5) - 0.4).max(0.0);
+                let (x, y) = (x.floor() as i32, y.floor() as i32);
+                0.65 + 0.9 * speckle(x, y, self.seed) * speckle(y, x, self.seed ^ 5) - 2.0 * rim
             }
             Weave::Smooth => 1.0 + 0.015 * grain(0.05),
         }

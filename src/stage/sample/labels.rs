@@ -1,12 +1,12 @@
-//! The names of the data set's 46 classes and 294 attributes. Must not know pictures.
+//! `label_descriptions.json` in the data set's form. Must not know pictures.
 
+use crate::table::labels::{ATTRIBUTES, CLASSES, Class};
 use serde_json::{Value, json};
 
-const CLASSES: &str = include_str!("../../table/data/classes.tsv");
-const ATTRIBUTES: &str = include_str!("../../table/data/attributes.tsv");
-
-/// `label_descriptions.json` in the data set's form.
+/// Info, all 46 classes, all 294 attributes.
 pub(super) fn descriptions() -> Value {
+    let entry = |id: u16, name: &str, supercategory: &str, level: u8| json!({"id": id, "name": name, "supercategory": supercategory, "level": level});
+    let class = |class: &Class| entry(class.id.into(), class.name, class.supercategory, 2);
     json!({
         "info": {
             "year": 2020,
@@ -16,24 +16,7 @@ pub(super) fn descriptions() -> Value {
             "url": "",
             "date_created": "2020-02-01",
         },
-        "categories": entries(CLASSES, 4),
-        "attributes": entries(ATTRIBUTES, 3),
+        "categories": CLASSES.iter().map(class).collect::<Vec<_>>(),
+        "attributes": ATTRIBUTES.iter().map(|a| entry(a.id, a.name, a.supercategory, a.level)).collect::<Vec<_>>(),
     })
-}
-
-/// `id, name, supercategory` are the first columns of both lists, `level` is column `level`.
-fn entries(list: &str, level: usize) -> Vec<Value> {
-    let number = |text: Option<&&str>| text.and_then(|t| t.parse::<u32>().ok());
-    list.lines()
-        .skip(1)
-        .map(|line| {
-            let fields: Vec<&str> = line.split('\t').collect();
-            json!({
-                "id": number(fields.first()),
-                "name": fields.get(1),
-                "supercategory": fields.get(2),
-                "level": number(fields.get(level)),
-            })
-        })
-        .collect()
 }

@@ -26,6 +26,7 @@ mod labels;
 mod picture;
 mod shape;
 mod sketch;
+mod trim;
 mod wardrobe;
 
 pub use picture::{Instance, Kind, Picture, draw};
@@ -34,10 +35,8 @@ pub use shape::Cover;
 use crate::cancel::{Cancel, Cause};
 use crate::digest;
 use crate::event::{Event, Events};
+use crate::image::{self, encode};
 use crate::outcome::Counts;
-use image::ImageEncoder;
-use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::PngEncoder;
 use rayon::prelude::*;
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -88,7 +87,7 @@ pub enum Error {
         /// The file's name below the output folder.
         name: String,
         /// What the encoder said.
-        source: image::ImageError,
+        source: image::Error,
     },
     /// Somebody asked to stop; what is written stays, and the same seed writes the same again.
     #[error("stopped on request; start again with the same seed to get the same files")]
@@ -189,17 +188,11 @@ impl Rows {
 }
 
 fn jpeg(picture: &Picture, name: &str) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, 90)
-        .write_image(&picture.rgb, picture.width as u32, picture.height as u32, image::ExtendedColorType::Rgb8)
-        .map_err(|source| Error::Encode { name: format!("{name}.jpg"), source })?;
-    Ok(bytes)
+    encode::jpeg_rgb(picture.width as u32, picture.height as u32, &picture.rgb, 90, None)
+        .map_err(|source| Error::Encode { name: format!("{name}.jpg"), source })
 }
 
 fn png(picture: &Picture, name: &str) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    PngEncoder::new(&mut bytes)
-        .write_image(&picture.matte, picture.width as u32, picture.height as u32, image::ExtendedColorType::L8)
-        .map_err(|source| Error::Encode { name: format!("{name}.png"), source })?;
-    Ok(bytes)
+    encode::png_grey(picture.width as u32, picture.height as u32, &picture.matte)
+        .map_err(|source| Error::Encode { name: format!("{name}.png"), source })
 }

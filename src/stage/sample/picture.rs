@@ -82,7 +82,7 @@ pub fn draw(seed: u64, number: u64, kind: Kind, long_side: Option<usize>) -> Pic
         let near = if same && !worn.is_empty() { Some(dice.pick(&worn)) } else { None };
         backdrop::studio(width, height, dice, near)
     } else {
-        backdrop::scene(width, height, dice, light)
+        backdrop::scene(width, height, dice, light, flat)
     };
     canvas.paint(&mut sketch, light);
     let (gain, grain) = (dice.range(0.88, 1.08), dice.range(0.0, 0.03));
@@ -126,75 +126,65 @@ fn keep_visible(instances: &mut Vec<Instance>) {
 }
 
 /// One or two people or mannequins, whole or cut by the frame.
-fn stand(sketch: &mut Sketch, width: f32, height: f32, dice: &mut Dice, alone: bool) {
-    let people = if !alone && (width > height * 0.9 && dice.chance(0.7) || dice.chance(0.08)) { 2 } else { 1 };
+fn stand(sketch: &mut Sketch, width: f32, height: f32, dice: &mut Dice, studio: bool) {
+    let pair = !studio && dice.chance(if width > height * 0.9 { 0.7 } else { 0.08 });
+    let people = if pair { 2 } else { 1 };
+    let mut frame = None;
     for i in 0..people {
-        let mut body = Body::standing(dice);
-        let ghost = alone && dice.chance(0.4) || dice.chance(0.04);
-        body.laid = ghost;
-        let mut own = Sketch::default();
-        if !ghost {
-            let mannequin = dice.chance(if alone { 0.4 } else { 0.06 });
-            figure::draw(&mut own, &body, dice, mannequin);
-        }
-        Tailor { sketch: &mut own, body: &body, dice }.outfit();
+        let mannequin = dice.chance(if studio { 0.4 } else { 0.06 });
+        let (body, mut own) = (Body::standing(dice, mannequin), Sketch::default());
+        figure::draw(&mut own, &body, dice, mannequin);
+        Tailor { sketch: &mut own, body: &body, dice, under: false, tucked: false }.outfit();
         // From which height of the body (heads from the neck) to which the frame reaches.
-        let (top, bottom) = match dice.below(10) {
+        let (top, bottom) = *frame.get_or_insert(match dice.below(10) {
+            // What is made for the sake of an umbrella or leg warmers shows them.
+            _ if own.instances.iter().any(|i| matches!(i.class, 20 | 26)) => (own.bounds()[1] - 0.3, 6.8),
             0 | 1 => (dice.range(-1.7, -1.3), dice.range(2.2, 3.4)),
             2 => (dice.range(-1.0, 0.8), dice.range(3.4, 5.0)),
             3 => (dice.range(0.9, 2.0), dice.range(6.6, 6.9)),
             4 => (dice.range(-3.0, -1.5), dice.range(7.0, 9.0)),
             _ => (dice.range(-1.9, -1.4), dice.range(6.6, 7.2)),
-        };
-        let scale = height / (bottom - top);
-        let spread = (width * 0.5 - scale * 0.9).max(width * 0.08);
-        let x = width * (0.5 + if people == 2 { i as f32 * 0.5 - 0.25 } else { 0.0 })
-            + dice.range(-1.0, 1.0) * spread / people as f32 * if alone { 0.2 } else { 0.8 };
-        let tilt = dice.range(-0.06, 0.06);
-        let placing = Placing::new(scale, tilt, dice.chance(0.5), [x, -top * scale]);
-        if !ghost {
-            let floor = placing.point([0.0, body.legs[0][3][1].max(body.legs[1][3][1]) + 0.08]);
-            let shade = Cloth::plain([0.05; 3], Weave::Smooth, 0);
-            for (size, opacity) in [(1.3, 0.1), (1.0, 0.14), (0.7, 0.16)] {
-                let path = ellipse([floor[0], floor[1]], size * scale, size * 0.16 * scale, 0.0);
-                sketch.layer(-900, None, vec![path], &shade).feel(0.0, 0.1, 0.0).shadow(0.0).opacity(opacity);
-            }
+        });
+        let scale = height / (bottom - top) * if i > 0 { dice.range(0.85, 1.1) } else { 1.0 };
+        let room = (width * 0.5 - scale * 0.9).max(width * 0.08) / people as f32 * if studio { 0.2 } else { 0.8 };
+        let middle = if pair { 0.25 + 0.5 * i as f32 } else { 0.5 };
+        let to = [width * middle + dice.range(-1.0, 1.0) * room, -top * scale];
+        let placing = Placing::new(scale, dice.range(-0.06, 0.06), dice.chance(0.5), to);
+        let floor = placing.point([0.0, body.legs[0][3][1].max(body.legs[1][3][1]) + 0.08]);
+        let shade = Cloth::plain([0.05; 3], Weave::Smooth, 0);
+        for size in [1.3, 1.18, 1.06, 0.94, 0.82, 0.7, 0.58] {
+            let path = ellipse(floor, size * scale, size * 0.16 * scale, 0.0);
+            sketch.layer(-900, None, vec![path], &shade).feel(0.0, 0.1, 0.0).shadow(0.0).opacity(0.06);
         }
         sketch.place(own, &placing, 200 * i);
     }
 }
 
-/// Clothes without people, each on its own: in a loose grid, turned at will.
-fn lay_out(sketch: &mut Sketch, width: f32, height: f32, dice: &mut Dice, alone: bool) {
+/// Clothes without people, each on its own: in a loose grid, turned at will, or hung up straight for a product photo.
+fn lay_out(sketch: &mut Sketch, width: f32, height: f32, dice: &mut Dice, studio: bool) {
     // As often as they are seen, but for what nobody would lay out.
     const CLASSES: [u8; 32] =
         [0, 0, 1, 1, 1, 2, 2, 3, 4, 4, 5, 6, 6, 7, 8, 8, 9, 10, 10, 11, 13, 14, 16, 17, 18, 19, 22, 23, 23, 24, 24, 25];
-    let (columns, rows) =
-        if alone || dice.chance(0.4) { (1, 1) } else { dice.pick(&[(1, 2), (2, 2), (2, 2), (2, 3), (3, 3)]) };
-    let turned = !alone || dice.chance(0.3);
+    let many = !studio && dice.chance(0.6);
+    let (columns, rows) = if many { dice.pick(&[(1, 2), (2, 2), (2, 2), (2, 3), (3, 3)]) } else { (1, 1) };
+    let hung = studio && dice.chance(0.7);
     for i in 0..columns * rows {
-        let class = dice.pick(&CLASSES);
-        let body = Body::laid_out(dice);
+        let (class, body) = (dice.pick(&CLASSES), Body::laid_out(dice));
         let mut own = Sketch::default();
-        Tailor { sketch: &mut own, body: &body, dice }.sew(class);
+        Tailor { sketch: &mut own, body: &body, dice, under: false, tucked: false }.sew(class);
         let b = own.bounds();
         let (w, h) = (width / columns as f32, height / rows as f32);
-        let angle = if turned {
-            dice.range(-0.7, 0.7) + if dice.chance(0.25) { dice.range(-3.0, 3.0) } else { 0.0 }
-        } else {
-            dice.range(-0.04, 0.04)
-        };
+        let upside = if dice.chance(0.25) { dice.range(-3.0, 3.0) } else { 0.0 };
+        let angle = if hung { dice.range(-0.04, 0.04) } else { dice.range(-0.7, 0.7) + upside };
         let (sin, cos) = (angle.sin().abs(), angle.cos().abs());
-        let (bw, bh) = (b[2] - b[0], b[3] - b[1]);
-        let fit = (w / (bw * cos + bh * sin)).min(h / (bw * sin + bh * cos));
-        // A watch lies there no larger than a shirt.
-        let scale = (fit * dice.range(0.62, 1.05)).min(w.max(h) * if columns > 1 { 0.5 } else { 1.2 });
+        let (wide, high) = (b[2] - b[0], b[3] - b[1]);
+        let fit = (w / (wide * cos + high * sin)).min(h / (wide * sin + high * cos));
+        // Among others a watch lies there no larger than a shirt.
+        let scale = (fit * dice.range(0.72, 1.08)).min(w.max(h) * if many { 0.5 } else { 1.2 });
         let placing = Placing::new(scale, angle, dice.chance(0.5), [0.0, 0.0]);
         let middle = placing.vector([(b[0] + b[2]) * 0.5, (b[1] + b[3]) * 0.5]);
-        let (cx, cy) = (
-            (i % columns) as f32 + 0.5 + dice.range(-0.08, 0.08),
-            (i / columns) as f32 + 0.5 + dice.range(-0.08, 0.08),
-        );
-        sketch.place(own, &Placing { shift: [cx * w - middle[0], cy * h - middle[1]], ..placing }, 200 * i as i32);
+        let (column, row) = ((i % columns) as f32 + 0.5, (i / columns) as f32 + 0.5);
+        let (x, y) = (w * (column + dice.range(-0.06, 0.06)), h * (row + dice.range(-0.06, 0.06)));
+        sketch.place(own, &Placing { shift: [x - middle[0], y - middle[1]], ..placing }, 200 * i);
     }
 }

@@ -24,75 +24,73 @@ pub(super) fn direction(a: Point, b: Point) -> Point {
     [d[0] / n, d[1] / n]
 }
 
-/// Points on a smooth curve through nodes `[x, y, third]`; the third value is carried along.
-/// `slack(node)` scales the tangent: 1 passes smoothly, 0 makes a corner.
-fn curve(nodes: &[[f32; 3]], closed: bool, slack: impl Fn(&[f32; 3]) -> f32) -> Vec<[f32; 3]> {
-    const STEPS: usize = 7;
+/// Points on a smooth curve through nodes `x, y, third`; the third value is carried along.
+/// `slack(third)` scales the tangent: 1 passes smoothly, 0 makes a corner.
+fn curve(nodes: &[f32], closed: bool, slack: impl Fn(f32) -> f32) -> Vec<[f32; 3]> {
+    const STEPS: usize = 8;
+    let (nodes, _) = nodes.as_chunks::<3>();
     let n = nodes.len();
-    let node = |i: usize, d: isize| {
-        let at = i as isize + d;
-        if closed { nodes[at.rem_euclid(n as isize) as usize] } else { nodes[at.clamp(0, n as isize - 1) as usize] }
-    };
     let mut out = Vec::with_capacity(n * STEPS + 1);
-    for i in 0..if closed { n } else { n - 1 } {
-        let (p0, p1, p2, p3) = (node(i, -1), node(i, 0), node(i, 1), node(i, 2));
-        let (k1, k2) = (slack(&p1) * 0.5, slack(&p2) * 0.5);
+    for i in 0..if closed { n } else { n.saturating_sub(1) } {
+        let [p0, p1, p2, p3] = [n - 1, 0, 1, 2].map(|d| match i + d {
+            at if closed => nodes[at % n],
+            at if d == n - 1 => nodes[(at - (n - 1)).saturating_sub(1)],
+            at => nodes[at.min(n - 1)],
+        });
+        let (k1, k2) = (slack(p1[2]) * 0.5, slack(p2[2]) * 0.5);
         for step in 0..STEPS {
             let t = step as f32 / STEPS as f32;
             let (t2, t3) = (t * t, t * t * t);
-            out.push(std::array::from_fn(|c| {
-                (2.0 * t3 - 3.0 * t2 + 1.0) * p1[c]
-                    + (t3 - 2.0 * t2 + t) * k1 * (p2[c] - p0[c])
-                    + (3.0 * t2 - 2.0 * t3) * p2[c]
-                    + (t3 - t2) * k2 * (p3[c] - p1[c])
-            }));
+            let weights = [2.0 * t3 - 3.0 * t2 + 1.0, (t3 - 2.0 * t2 + t) * k1, 3.0 * t2 - 2.0 * t3, (t3 - t2) * k2];
+            let [w1, m1, w2, m2] = weights;
+            out.push([0, 1, 2].map(|c| w1 * p1[c] + m1 * (p2[c] - p0[c]) + w2 * p2[c] + m2 * (p3[c] - p1[c])));
         }
     }
     if !closed {
-        out.push(nodes[n - 1]);
+        out.extend(nodes.last());
     }
     out
 }
 
-/// A closed outline through nodes `[x, y, slack]`; slack 1 is smooth, 0 a corner.
-pub(super) fn outline(nodes: &[[f32; 3]]) -> Path {
-    curve(nodes, true, |node| node[2]).into_iter().map(|p| [p[0], p[1]]).collect()
+/// A closed outline through nodes `x, y, slack`, one after the other; slack 1 is smooth, 0 a corner.
+pub(super) fn outline(nodes: &[f32]) -> Path {
+    curve(nodes, true, |slack| slack).into_iter().map(|p| [p[0], p[1]]).collect()
 }
 
-/// The outline of a bent tube: its spine as `[x, y, radius]`, ends round or cut straight.
-pub(super) fn limb(spine: &[[f32; 3]], round: bool) -> Path {
+/// A closed outline whose nodes are stretched by `size` and lie around a centre.
+pub(super) fn around(centre: Point, size: Point, nodes: &[f32]) -> Path {
+    outline(nodes).into_iter().map(|p| [centre[0] + p[0] * size[0], centre[1] + p[1] * size[1]]).collect()
+}
+
+/// The outline of a bent tube: its spine as `x, y, radius` one after the other, ends round or cut straight.
+pub(super) fn limb(spine: &[f32], round: bool) -> Path {
     let line = curve(spine, false, |_| 1.0);
-    let along: Vec<Point> = (0..line.len())
-        .map(|i| {
-            let (a, b) = (line[i.saturating_sub(1)], line[(i + 1).min(line.len() - 1)]);
-            direction([a[0], a[1]], [b[0], b[1]])
-        })
-        .collect();
-    // `side` turns the direction to the left (1) or to the right (-1), `forward` adds some of the direction itself.
+    let last = line.len() - 1;
     let place = |i: usize, side: f32, forward: f32| {
-        let (p, d) = (line[i], along[i]);
-        let r = p[2].max(1e-4);
+        let (p, a, b) = (line[i], line[i.saturating_sub(1)], line[(i + 1).min(last)]);
+        let (d, r) = (direction([a[0], a[1]], [b[0], b[1]]), p[2].max(1e-4));
         [p[0] + r * (d[0] * forward - d[1] * side), p[1] + r * (d[1] * forward + d[0] * side)]
     };
-    const CAP: [(f32, f32); 5] = [(0.866, 0.5), (0.5, 0.866), (0.0, 1.0), (-0.5, 0.866), (-0.866, 0.5)];
-    let last = line.len() - 1;
+    // Half a circle from the left over the front to the right.
+    let cap = (1..12).map(|i| (i as f32 * std::f32::consts::PI / 12.0).sin_cos()).filter(|_| round);
     let mut path: Path = (0..=last).map(|i| place(i, 1.0, 0.0)).collect();
-    if round {
-        path.extend(CAP.map(|(side, forward)| place(last, side, forward)));
-    }
+    path.extend(cap.clone().map(|(sin, cos)| place(last, cos, sin)));
     path.extend((0..=last).rev().map(|i| place(i, -1.0, 0.0)));
-    if round {
-        path.extend(CAP.map(|(side, forward)| place(0, -side, -forward)));
-    }
+    path.extend(cap.map(|(sin, cos)| place(0, -cos, -sin)));
     path
+}
+
+/// A line of one width through points.
+pub(super) fn stroke(points: &[Point], radius: f32, round: bool) -> Path {
+    limb(&points.iter().flat_map(|p| [p[0], p[1], radius]).collect::<Vec<_>>(), round)
 }
 
 /// An ellipse; `tilt` turns its first axis towards y, in radians.
 pub(super) fn ellipse(centre: Point, rx: f32, ry: f32, tilt: f32) -> Path {
     let (sin, cos) = tilt.sin_cos();
-    (0..28)
+    (0..40)
         .map(|i| {
-            let (y, x) = (i as f32 * std::f32::consts::TAU / 28.0).sin_cos();
+            let (y, x) = (i as f32 * std::f32::consts::TAU / 40.0).sin_cos();
             let (x, y) = (x * rx, y * ry);
             [centre[0] + x * cos - y * sin, centre[1] + x * sin + y * cos]
         })
@@ -218,5 +216,43 @@ fn edge(sums: &mut [f32], stride: usize, cover: &Cover, a: Point, b: Point, turn
             x = end;
         }
         y = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cover, outline};
+
+    #[test]
+    fn pixels_at_an_edge_are_covered_by_their_share() {
+        let square = vec![[1.25, 1.0], [3.0, 1.0], [3.0, 2.5], [1.25, 2.5]];
+        let mut reversed = square.clone();
+        reversed.reverse();
+        for path in [square, reversed] {
+            let cover = Cover::fill(&[path], 8, 8);
+            assert_eq!((cover.x, cover.y, cover.width, cover.height), (1, 1, 2, 2));
+            assert_eq!(cover.alpha, [191, 255, 96, 128]);
+        }
+    }
+
+    #[test]
+    fn what_two_paths_cover_counts_once_and_what_is_outside_not_at_all() {
+        let wide = vec![[-3.0, 0.0], [9.0, 0.0], [9.0, 2.0], [-3.0, 2.0]];
+        let cover = Cover::fill(&[wide.clone(), wide], 4, 4);
+        assert_eq!((cover.width, cover.height), (4, 2));
+        assert!(cover.alpha.iter().all(|alpha| *alpha == 255));
+    }
+
+    #[test]
+    fn spans_run_down_the_columns_and_on_into_the_next() {
+        let cover = Cover { x: 1, y: 0, width: 2, height: 3, alpha: vec![255, 200, 0, 255, 255, 10] };
+        // A picture of three rows: the second column has rows 0 and 2, the third rows 0 and 1.
+        assert_eq!(cover.spans(3), [(3, 1), (5, 3)]);
+    }
+
+    #[test]
+    fn a_path_through_corners_is_straight() {
+        let path = outline(&[0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 4.0, 4.0, 0.0]);
+        assert!(path[..8].iter().all(|p| p[1] == 0.0 && (0.0..=4.0).contains(&p[0])));
     }
 }

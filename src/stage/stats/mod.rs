@@ -152,11 +152,7 @@ pub fn run(settings: &Settings, context: &Context) -> Result<(Vec<Answer>, Repor
         unit: "questions",
     });
     let found = tables::find(&questions, context)?;
-<<<<<<< HEAD
-    if found.iter().all(tables::Found::is_absent) {
-=======
     if found.iter().any(tables::Found::is_absent) && !found.iter().any(tables::Found::is_present) {
->>>>>>> data
         let text = format!(
             "there is no table in {} that a question names; make some first with `selvedge ingest`",
             context.tables.store().url()
