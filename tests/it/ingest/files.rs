@@ -1,9 +1,8 @@
 //! Ingest: files as a whole: B01–B19.
 
-use super::{Case, GOOD, HEADER, bad, one, plain, run, with};
+use super::{Case, GOOD, HEADER, bad, plain, run, with};
 use crate::tables::{Bench, blocked, failed};
 use selvedge::event::Event;
-use selvedge::stage::Error;
 use selvedge::table::schema::ANNOTATIONS;
 use std::io::{Cursor, Write as _};
 

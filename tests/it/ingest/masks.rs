@@ -1,6 +1,6 @@
 //! Ingest: masks: B40–B56.
 
-use super::{GOOD, HEADER, bad, one, plain, rejected, run, with};
+use super::{GOOD, HEADER, bad, one, plain, rejected, with};
 use crate::tables::blocked;
 use selvedge::stage::ingest::Format;
 use selvedge::table::schema::ANNOTATIONS;

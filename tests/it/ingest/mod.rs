@@ -7,7 +7,7 @@ mod store;
 
 use crate::tables::{Annotation, Bench};
 use selvedge::stage::ingest::{self, Settings, Source};
-use selvedge::stage::{Error, Report, quarantine};
+use selvedge::stage::{Error, Report};
 use selvedge::table::schema::{ANNOTATIONS, QUARANTINE};
 
 pub(super) const HEADER: &str = "ImageId,EncodedPixels,Height,Width,ClassId,AttributesIds\n";

@@ -3,7 +3,6 @@
 use super::{Case, GOOD, HEADER, bad, one, plain, rejected, run, with};
 use crate::tables::{Bench, blocked};
 use selvedge::stage::ingest::Source;
-use selvedge::stage::quarantine;
 use selvedge::table::schema::ANNOTATIONS;
 use std::fmt::Write as _;
 

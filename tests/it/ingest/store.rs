@@ -1,6 +1,6 @@
 //! Ingest: what is stored, in which order, and what is told.
 
-use super::{Case, GOOD, HEADER, plain, run, with};
+use super::{Case, GOOD, HEADER, plain, run};
 use crate::tables::Bench;
 use selvedge::clock;
 use selvedge::digest::Fingerprint;
