@@ -48,11 +48,13 @@ fn table(kind: &Kind, store: Store, desk: &Desk) -> Result<Answer, Refusal> {
 
 /// `ingest`
 pub fn ingest(args: &IngestArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let mut settings = stage::ingest::Settings::default();
-    settings.strict = args.strict;
-    settings.allow_empty = args.allow_empty;
-    settings.allow_truncated = args.allow_truncated;
-    settings.clip = args.clip;
+    let mut settings = stage::ingest::Settings {
+        strict: args.strict,
+        allow_empty: args.allow_empty,
+        allow_truncated: args.allow_truncated,
+        clip: args.clip,
+        ..stage::ingest::Settings::default()
+    };
     words::ingest(&mut settings, args.delimiter, args.rle_base, args.rle_format.as_deref()).map_err(Refusal::usage)?;
     settings.max_field_bytes = args.max_field_bytes.map_or(settings.max_field_bytes, |most| most as usize);
     settings.max_pixels = args.max_pixels.unwrap_or(settings.max_pixels);

@@ -10,8 +10,10 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use std::sync::Arc;
 
-/// Rows in one batch read.
+/// Rows in one batch read, at most.
 const BATCH_ROWS: usize = 4096;
+/// Bytes in one batch read, as encoded and before compression: rows of many spans come in smaller batches.
+const BATCH_BYTES: i64 = 1 << 20;
 
 /// Batches of one part, in order.
 pub struct Batches {
@@ -59,10 +61,13 @@ fn open(table: &Table, bytes: Bytes, columns: Option<&[&str]>, group: Option<usi
         .map(|(index, _)| index)
         .collect();
     let mask = ProjectionMask::roots(stored, roots);
+    let groups = builder.metadata().row_groups();
+    let heaviest = groups.iter().map(|group| group.total_byte_size() / group.num_rows().max(1)).max().unwrap_or(0);
+    let rows = usize::try_from(BATCH_BYTES / heaviest.max(1)).unwrap_or(1).clamp(1, BATCH_ROWS);
     if let Some(group) = group {
         builder = builder.with_row_groups(vec![group]);
     }
-    let inner = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build()?;
+    let inner = builder.with_projection(mask).with_batch_size(rows).build()?;
     Ok(Batches { inner, schema: Arc::new(Schema::new(wanted)) })
 }
 

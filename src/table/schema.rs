@@ -69,12 +69,12 @@ fn annotations() -> Vec<Field> {
         text("image_id"),
         number("class_id", DataType::UInt8),
         list("attribute_ids", DataType::UInt16),
-        number("height", DataType::UInt32), // pixels
-        number("width", DataType::UInt32),  // pixels
+        number("height", DataType::UInt32),  // pixels
+        number("width", DataType::UInt32),   // pixels
         list("starts", DataType::UInt32), // first pixel of each span, 0-based, column-major: x = start / height, y = start % height
         list("lengths", DataType::UInt32), // pixels of each span, ≥ 1; spans ascend, are disjoint and do not touch
-        number("area_px", DataType::UInt64),
-        number("row", DataType::UInt64), // data row in the file, the first after the header is 1
+        number("area_px", DataType::UInt64), // 0, and no spans, where a row stands for an image without masks (note empty_mask)
+        number("row", DataType::UInt64), // data row in the file, the first after the header is 1; counted on through several files
         list("notes", DataType::Utf8),   // codes of what was repaired
     ]
 }

@@ -1,9 +1,11 @@
 //! The behaviour tests: one binary, one module a topic.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed, which is what is wanted")]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what is wanted")]
 
 mod images;
+mod ingest;
 mod layering;
 mod masks;
+mod merge;
 mod photos;
 mod predict;
 mod runs;
@@ -13,3 +15,4 @@ mod sample;
 mod split;
 mod stats;
 mod storage;
+mod tables;

@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn stems_that_meet_are_found_across_neighbours() {
-        let mut names = vec!["a.jpg", "a-b.jpg", "a.b.jpg", "a.b.png", "a.png", "b.jpg", "a"];
+        let mut names = ["a.jpg", "a-b.jpg", "a.b.jpg", "a.b.png", "a.png", "b.jpg", "a"];
         names.sort_unstable();
         let mut meetings = Meetings::default();
         let met: Vec<_> = names.iter().filter_map(|name| Some((*name, meetings.take(Naming::Stem, name)?))).collect();

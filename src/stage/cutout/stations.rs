@@ -222,9 +222,10 @@ fn decode(
     }
     // A decoder that hangs cannot be stopped, only left behind: so it has a thread of its own.
     let (answer, answered) = mpsc::sync_channel(1);
-    let limits = line.settings.limits.clone();
+    let limits = line.settings.limits;
     let worker = std::thread::Builder::new().name("decode".to_owned());
-    let spawned = worker.spawn(move || answer.send(image::decode(&source, &limits)));
+    // Nobody waits for the answer any more when the photo was given up.
+    let spawned = worker.spawn(move || drop(answer.send(image::decode(&source, &limits))));
     if let Err(error) = spawned {
         return Err(Stop::Line(Error::Failed(format!("no thread for decoding can be had ({error}); lower --threads"))));
     }

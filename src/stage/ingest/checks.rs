@@ -145,8 +145,8 @@ fn ask(frame: &DataFrame, classes: &DataFrame) -> Result<Found, PolarsError> {
         let [at, image, height, width, spans] = columns;
         let (at, image, height, width, spans) = (at?, image?, height?, width?, spans?);
         let mut by_image = std::collections::BTreeMap::<usize, Vec<usize>>::new();
-        for index in 0..rows.height() {
-            by_image.entry(image[index]).or_default().push(index);
+        for (index, image) in image.iter().enumerate() {
+            by_image.entry(*image).or_default().push(index);
         }
         for mut group in by_image.into_values() {
             group.sort_unstable_by_key(|index| (spans[*index] == 0, at[*index]));

@@ -22,8 +22,8 @@ pub(super) struct Header {
     pub(super) width: usize,
     /// What parts the fields.
     pub(super) delimiter: u8,
-    /// What was odd but could be used.
-    pub(super) notes: Vec<String>,
+    /// What was odd but could be used: a code for the manifest, and the words.
+    pub(super) notes: Vec<(&'static str, String)>,
 }
 
 impl Header {
@@ -38,7 +38,7 @@ pub(super) fn bind(line: &[u8], delimiter: u8, strict: bool, name: &str) -> Resu
     let mut notes = Vec::new();
     let line = match line.strip_prefix(b"\xef\xbb\xbf") {
         Some(rest) => {
-            notes.push(format!("{name}: byte order mark before the header removed"));
+            notes.push(("byte_order_mark", format!("{name}: byte order mark before the header removed")));
             rest
         }
         None => line,
@@ -49,7 +49,7 @@ pub(super) fn bind(line: &[u8], delimiter: u8, strict: bool, name: &str) -> Resu
     let raw: Vec<&str> = text.split(char::from(delimiter)).map(|field| field.trim_matches('"')).collect();
     let names: Vec<&str> = raw.iter().map(|field| field.trim()).collect();
     if raw != names {
-        notes.push(format!("{name}: spaces around header names removed"));
+        notes.push(("spaces", format!("{name}: spaces around header names removed")));
     }
     let mut fields = [None; 6];
     for (column, wanted) in COLUMNS.iter().enumerate() {
@@ -61,18 +61,21 @@ pub(super) fn bind(line: &[u8], delimiter: u8, strict: bool, name: &str) -> Resu
         if fields[column].is_none() {
             let mut alike = names.iter().enumerate().filter(|(_, found)| found.eq_ignore_ascii_case(wanted));
             if let (Some((index, found)), None) = (alike.next(), alike.next()) {
-                notes.push(format!("{name}: the column {found} taken for {wanted}"));
+                notes.push(("case", format!("{name}: the column {found} taken for {wanted}")));
                 fields[column] = Some(index);
             }
         }
     }
     missing(&fields, &names, text, delimiter, name)?;
     if fields[ATTRIBUTES].is_none() {
-        notes.push(format!("{name}: no column AttributesIds, read as the form of 2019"));
+        notes.push(("dialect_2019", format!("{name}: no column AttributesIds, read as the form of 2019")));
     }
     let bound: Vec<usize> = fields.iter().flatten().copied().collect();
     if !bound.is_sorted() {
-        notes.push(format!("{name}: the columns are in another order ({}); bound by name", names.join(", ")));
+        notes.push((
+            "reordered",
+            format!("{name}: the columns are in another order ({}); bound by name", names.join(", ")),
+        ));
     }
     let extra: Vec<&str> =
         names.iter().enumerate().filter(|(index, _)| !bound.contains(index)).map(|(_, name)| *name).collect();
@@ -81,7 +84,7 @@ pub(super) fn bind(line: &[u8], delimiter: u8, strict: bool, name: &str) -> Resu
         if strict {
             return Err(Error::Failed(format!("{text}; remove it, or leave --strict out")));
         }
-        notes.push(format!("{text}: ignored"));
+        notes.push(("unknown_column", format!("{text}: ignored")));
     }
     Ok(Header { fields, width: names.len(), delimiter, notes })
 }

@@ -57,11 +57,6 @@ impl Images {
         self.bytes[number as usize] += bytes;
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// Bytes of rows by number.
     pub(super) fn bytes(&self) -> &[u64] {
         &self.bytes

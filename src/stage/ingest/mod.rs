@@ -283,7 +283,7 @@ impl<'a> Work<'a> {
 }
 
 /// Records in stretches of about the same bytes; the same for every number of threads.
-fn cut(records: &[super::ingest::records::Record]) -> Vec<Range<usize>> {
+fn cut(records: &[records::Record]) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let (mut first, mut bytes) = (0, 0);
     for (index, record) in records.iter().enumerate() {

@@ -14,13 +14,14 @@ use crate::outcome::Reason;
 use crate::stage::{Context, Error, check};
 use crate::storage::ObjectInfo;
 use crate::table::spill::{self, Buckets};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A batch ends with the image that takes it beyond this many bytes of text.
 const BATCH_BYTES: usize = 8 << 20;
 /// Rows spilled to one bucket, in bytes of text.
-const BUCKET_BYTES: u64 = 16 << 20;
+const BUCKET_BYTES: u64 = 8 << 20;
 /// Bytes of a spilled record before its text.
 const FRAME: usize = 36;
 
@@ -52,6 +53,8 @@ pub(super) struct Seen {
     pub(super) rows: u64,
     /// Blank lines.
     pub(super) blank: u64,
+    /// What was odd in headers, by code; files.
+    pub(super) repairs: BTreeMap<&'static str, u64>,
 }
 
 /// The files to read, as they were listed.
@@ -184,8 +187,9 @@ impl Files<'_> {
                     |line| header::bind(line, settings.delimiter, settings.strict, &name),
                 )?;
                 if first {
-                    for text in &records.header().notes {
+                    for (code, text) in &records.header().notes {
                         note(&self.context.events, Level::Info, text.clone());
+                        *seen.repairs.entry(code).or_default() += 1;
                     }
                 }
                 let flow = work(source, &mut records, seen, &mut step)?;

@@ -140,6 +140,7 @@ impl Tally {
         facts.extend(
             Note::ALL.iter().filter_map(|note| Some((format!("note.{}", note.code()), *self.notes.get(note.code())?))),
         );
+        facts.extend(seen.repairs.iter().map(|(code, files)| (format!("header.{code}"), *files)));
         facts.extend(self.rejected.iter().map(|(reason, count)| (format!("quarantined.{}", reason.code()), *count)));
         facts.extend(self.area.iter().map(|(class, area)| (area_fact(*class), *area)));
         facts

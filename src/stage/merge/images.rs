@@ -53,11 +53,13 @@ impl Sums {
         self.bare += other.bare;
         self.pixels += other.pixels;
         self.contested += other.contested;
-        for value in 0..256 {
-            self.annotated[value] += other.annotated[value];
-            self.visible[value] += other.visible[value];
-        }
+        add(&mut self.annotated, &other.annotated);
+        add(&mut self.visible, &other.visible);
     }
+}
+
+fn add(sums: &mut [u64; 256], more: &[u64; 256]) {
+    sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
 }
 
 /// Rows of the table, column by column.
@@ -143,10 +145,8 @@ pub(super) fn merge(
         sums.bare += u64::from(masks.is_empty());
         sums.pixels += u64::from(pixels);
         sums.contested += coverage.contested;
-        for value in 0..256 {
-            sums.annotated[value] += annotated[value];
-            sums.visible[value] += coverage.pixels[value];
-        }
+        add(&mut sums.annotated, &annotated);
+        add(&mut sums.visible, &coverage.pixels);
     }
     let weight = 5 * columns.classes.len() + 128 * columns.ids.len();
     Ok((columns.batch(rules.policy)?, weight, sums))

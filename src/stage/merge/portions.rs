@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// A portion ends with the image that takes its spans beyond this many bytes.
-const PORTION_BYTES: usize = 8 << 20;
+const PORTION_BYTES: usize = 4 << 20;
 /// What is read of each row.
 const COLUMNS: [&str; 8] = ["image_id", "class_id", "height", "width", "starts", "lengths", "area_px", "row"];
 
