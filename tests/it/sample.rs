@@ -44,7 +44,7 @@ fn rows(files: &Files) -> Vec<Row> {
     );
     let row = |record: csv::StringRecord| {
         let numbers: Vec<usize> = record[1].split(' ').map(|n| n.parse().unwrap()).collect();
-        assert!(numbers.len() % 2 == 0 && !numbers.is_empty());
+        assert!(numbers.len().is_multiple_of(2) && !numbers.is_empty());
         let pixels = numbers.chunks(2).flat_map(|run| run[0] - 1..run[0] - 1 + run[1]).collect::<Vec<_>>();
         assert!(pixels.windows(2).all(|two| two[0] < two[1]), "runs rise and do not meet");
         Row {
