@@ -381,7 +381,7 @@ mod tests {
         let (starts, lengths, _) = spans("324O", (5, 2), rules).unwrap();
         assert_eq!((starts, lengths), (vec![3, 9], vec![2, 1]));
         assert_eq!(spans("32`", (5, 2), rules), Err(Reason::RleBadChar));
-        assert_eq!(spans("3?", (5, 2), rules), Err(Reason::RleNegative));
+        assert_eq!(spans("3O", (5, 2), rules), Err(Reason::RleNegative));
         assert_eq!(spans("39", (5, 2), rules), Err(Reason::RleOverrun));
     }
 
