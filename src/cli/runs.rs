@@ -121,18 +121,22 @@ pub fn plan(args: &PlanArgs, desk: &Desk) -> Result<Answer, Refusal> {
     Ok(Answer::new(Exit::Done, lines.join("\n")).with(json!({"stages": previews})))
 }
 
-/// A run by its URL: its store, its name, and the pipeline as it was frozen.
-fn frozen(from: &RunRef, desk: &Desk) -> Result<(Store, state::Record, Pipeline), Refusal> {
+/// A run by its URL: its store and its record.
+fn recorded(from: &RunRef, desk: &Desk) -> Result<(Store, state::Record), Refusal> {
     let url = from.run.trim_end_matches('/');
     let (location, run) = url.rsplit_once("/runs/").ok_or_else(|| {
         Refusal::usage(format!("--run {url}: give the URL that `plan --freeze` printed, STORE/runs/NAME"))
     })?;
     let store = desk.store(location)?;
     let record: Option<state::Record> = state::read(&store, &format!("{}/run.json", state::folder(run)))?;
-    let record = record.ok_or_else(|| Refusal::usage(format!("{location} has no run {run}")))?;
-    let date = record.started.to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
-    let date = record.sets.get("date").cloned().unwrap_or(date);
-    let given = Given { sets: &record.sets, date: &date, environment: variable, store_options: &desk.store_options };
+    Ok((store, record.ok_or_else(|| Refusal::usage(format!("{location} has no run {run}")))?))
+}
+
+/// A run and its pipeline as it was frozen.
+fn frozen(from: &RunRef, desk: &Desk) -> Result<(Store, state::Record, Pipeline), Refusal> {
+    let (store, record) = recorded(from, desk)?;
+    let given =
+        Given { sets: &record.sets, date: &record.date, environment: variable, store_options: &desk.store_options };
     let pipeline = Pipeline::parse(Path::new(&record.file), &record.text, &given)?;
     Ok((store, record, pipeline))
 }
@@ -186,7 +190,7 @@ pub fn runs(command: &RunsCommand, desk: &Desk) -> Result<Answer, Refusal> {
             Ok(Answer::new(Exit::Done, lines.join("\n")).with(json!({"runs": values})))
         }
         RunsCommand::Show(run) => {
-            let (store, record, _) = frozen(run, desk)?;
+            let (store, record) = recorded(run, desk)?;
             let end: Option<state::End> = state::read(&store, &format!("{}/outcome.json", state::folder(&record.run)))?;
             let value = json!({"record": record, "end": end});
             let text = serde_json::to_string_pretty(&value).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use super::args::{CutoutArgs, IngestArgs, MasksCommand, MergeArgs, SampleArgs, SplitArgs, StatsArgs};
 use super::{Answer, Desk, Exit, Refusal, runs};
+use crate::event::Event;
 use crate::id;
 use crate::outcome::{Counts, Outcome};
 use crate::pipeline::plan::Retry;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A stage alone: no run, no lock; a version that somebody else publishes at the same time is a conflict.
 fn alone(desk: &Desk, store: Store, stage: &str) -> Context {
@@ -32,18 +34,25 @@ fn alone(desk: &Desk, store: Store, stage: &str) -> Context {
     }
 }
 
-fn reported(report: &Report, output: &str) -> Answer {
+/// Tells the end of a stage and makes its answer.
+fn reported(report: &Report, output: &str, desk: &Desk, stage: &str, start: Instant) -> Answer {
+    desk.events.emit(Event::StageFinished {
+        stage: stage.to_owned(),
+        counts: report.counts,
+        summary: report.summary.clone(),
+        seconds: start.elapsed().as_secs_f64(),
+    });
     let exit = Exit::of_counts(&report.counts, false);
-    let text = format!("{} [{}]\n{output}", report.summary, crate::reporter::counted(&report.counts));
+    let text = output.to_owned();
     let fields = json!({"summary": report.summary, "output": output, "artifacts": report.artifacts});
     Answer { exit, counts: report.counts, text, fields }
 }
 
 /// Runs a stage that makes a table, whether or not the table is there already.
 fn table(kind: &Kind, store: Store, desk: &Desk) -> Result<Answer, Refusal> {
-    let url = store.url().to_owned();
+    let (url, start) = (store.url().to_owned(), Instant::now());
     let (report, _) = runner::table_stage(kind, &alone(desk, store, kind.word()))?;
-    Ok(reported(&report, &url))
+    Ok(reported(&report, &url, desk, kind.word(), start))
 }
 
 /// `ingest`
@@ -116,6 +125,7 @@ pub fn cutout(args: &CutoutArgs, desk: &Desk) -> Result<Answer, Refusal> {
         stages: vec![StageSpec { name: "cutout".to_owned(), kind: Kind::Cutout(settings), limit: None }],
         file: "cutout".to_owned(),
         text: String::new(),
+        date: String::new(),
         sets: BTreeMap::new(),
     };
     let retry = if args.retry { Retry::Quarantined(None) } else { Retry::Transient };
@@ -199,8 +209,9 @@ pub fn masks(command: &MasksCommand, desk: &Desk) -> Result<Answer, Refusal> {
     match command {
         MasksCommand::Export { data, out } => {
             let settings = stage::masks::ExportSettings { out: desk.store(out)?, splits: Vec::new() };
+            let start = Instant::now();
             let report = stage::masks::export(&settings, &alone(desk, desk.store(data)?, "masks"))?;
-            Ok(reported(&report, out))
+            Ok(reported(&report, out, desk, "masks", start))
         }
         MasksCommand::Show { data, image, photos, out } => {
             let photos = photos.as_deref().map(|photos| desk.store(photos)).transpose()?;

@@ -27,6 +27,8 @@ pub struct Pipeline {
     pub file: String,
     /// The file's text, secrets still as `${NAME}`.
     pub text: String,
+    /// The day that `{date}` stands for.
+    pub date: String,
     /// Parameters that were given.
     pub sets: BTreeMap<String, String>,
 }
@@ -156,6 +158,7 @@ impl Pipeline {
         let mut pipeline = whole(&Section::new(&source, "pipeline", 0, &root), store_options)?;
         pipeline.file = file.display().to_string();
         pipeline.text = text.to_owned();
+        date.clone_into(&mut pipeline.date);
         pipeline.sets.clone_from(sets);
         Ok(pipeline)
     }
@@ -200,8 +203,8 @@ fn whole(root: &Section<'_>, store_options: &[(String, String)]) -> Result<Pipel
     if stages.is_empty() {
         return Err(root.error("has no stage; add a [[stage]] with a kind"));
     }
-    let (file, text, sets) = Default::default();
-    Ok(Pipeline { name, store, options, limits, stages, file, text, sets })
+    let (file, text, date, sets) = Default::default();
+    Ok(Pipeline { name, store, options, limits, stages, file, text, date, sets })
 }
 
 fn limit(section: &Section<'_>) -> Result<Option<Limit>, Error> {

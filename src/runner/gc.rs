@@ -37,10 +37,14 @@ pub fn decide(store: &Store, keep: usize) -> Result<Vec<Removal>, Error> {
     Ok(removals)
 }
 
-/// Removes what was decided; one that is gone already is fine.
+/// Removes what was decided, one that is gone already is fine; and what writers that were killed left half-written.
 pub fn remove(store: &Store, removals: &[Removal]) -> Result<(), Error> {
     for removal in removals {
         store.wait(store.delete(&removal.key))?;
+    }
+    let now = store.wait(store.server_time("locks"))?;
+    if let Ok(before) = Timestamp::from_second(now.as_second() - GRACE_SECONDS) {
+        store.wait(store.remove_partials(before))?;
     }
     Ok(())
 }

@@ -162,6 +162,7 @@ fn begin(pipeline: &Pipeline, store: &Store, settings: &Settings, array: bool) -
         pipeline: pipeline.name.clone(),
         file: pipeline.file.clone(),
         text: pipeline.text.clone(),
+        date: pipeline.date.clone(),
         sets: pipeline.sets.clone(),
         array,
         epoch: lock.epoch(),
@@ -246,7 +247,11 @@ fn open_run(store: &Store, run: &str) -> Result<Record, Error> {
     if let Some(end) = state::read::<End>(store, &format!("{folder}/outcome.json"))? {
         return Err(Error::Usage(format!("run {run} has ended already ({}); plan a new one", end.outcome)));
     }
-    let record = state::read(store, &format!("{folder}/run.json"))?;
+    let record: Option<Record> = state::read(store, &format!("{folder}/run.json"))?;
+    if record.as_ref().is_some_and(|record| !record.array) {
+        let text = format!("run {run} is not an array job: the process that began it does its shards");
+        return Err(Error::Usage(format!("{text}; `selvedge plan PIPELINE --freeze` plans one")));
+    }
     record.ok_or_else(|| Error::Usage(format!("{} has no run {run}; `selvedge runs list` names them", store.url())))
 }
 
@@ -323,15 +328,12 @@ fn all_stages(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &
         if spec.limit.or(pipeline.limits.max_quarantine).is_some_and(|limit| !limit.allows(&report.counts)) {
             summary.over_limit.push(spec.name.clone());
         }
-        // A stage that makes a table tells its own end, also when it runs alone; this one has not run at all.
-        if idle || matches!(spec.kind, Kind::Cutout(_)) {
-            settings.events.emit(Event::StageFinished {
-                stage: spec.name.clone(),
-                counts: report.counts,
-                summary: report.summary.clone(),
-                seconds: start.elapsed().as_secs_f64(),
-            });
-        }
+        settings.events.emit(Event::StageFinished {
+            stage: spec.name.clone(),
+            counts: report.counts,
+            summary: report.summary.clone(),
+            seconds: start.elapsed().as_secs_f64(),
+        });
         summary.nothing_to_do &= idle;
         summary.counts += report.counts;
         summary.artifacts.extend(report.artifacts);

@@ -27,6 +27,8 @@ pub struct Record {
     pub file: String,
     /// See `file`.
     pub text: String,
+    /// The day that `{date}` stands for.
+    pub date: String,
     /// Parameters that were given.
     pub sets: BTreeMap<String, String>,
     /// Whether shards are worked on by an array job rather than by the process that planned.

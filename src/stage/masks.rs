@@ -28,7 +28,6 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 /// The columns that a class map is made of.
 const COLUMNS: [&str; 5] = ["image_id", "height", "width", "classes", "lengths"];
@@ -52,7 +51,6 @@ pub struct ExportSettings {
 
 /// Writes the class map of every image, at full size.
 pub fn export(settings: &ExportSettings, context: &Context) -> Result<Report, Error> {
-    let started = Instant::now();
     let masks = context.tables.current(&MASKS)?.ok_or_else(|| no_masks(context))?;
     let split_of = splits(context)?;
     let exported = |split: &str| settings.splits.is_empty() || settings.splits.iter().any(|wanted| wanted == split);
@@ -102,12 +100,6 @@ pub fn export(settings: &ExportSettings, context: &Context) -> Result<Report, Er
     let counts = Counts { ok: images as u64, ..Counts::default() };
     let sizes: Vec<String> = ids.iter().map(|(split, ids)| format!("{split} {}", ids.len())).collect();
     let summary = format!("{images} class maps of {values} values: {}", sizes.join(", "));
-    context.events.emit(Event::StageFinished {
-        stage: context.stage.clone(),
-        counts,
-        summary: summary.clone(),
-        seconds: started.elapsed().as_secs_f64(),
-    });
     Ok(Report { counts, summary, artifacts: vec![settings.out.url().to_owned()] })
 }
 

@@ -18,7 +18,6 @@ use arrow::array::{AsArray, RecordBatch, StringArray};
 use arrow::datatypes::UInt8Type;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Raised by hand when the same settings would split the same images otherwise.
 const CODE_VERSION: u32 = 1;
@@ -99,7 +98,6 @@ pub fn fingerprint(settings: &Settings, context: &Context) -> Result<Fingerprint
 
 /// Splits the images of the current masks and publishes the table `splits`.
 pub fn run(settings: &Settings, depends_on: Fingerprint, context: &Context) -> Result<Report, Error> {
-    let started = Instant::now();
     settings.check()?;
     let base = context.tables.current(&SPLITS)?;
     let images = classes_of_images(context)?;
@@ -144,12 +142,6 @@ pub fn run(settings: &Settings, depends_on: Fingerprint, context: &Context) -> R
 
     let counts = Counts { ok: images.len() as u64, ..Counts::default() };
     let summary = format!("{} images in {} groups: {}", images.len(), groups.len(), sizes.join(", "));
-    context.events.emit(Event::StageFinished {
-        stage: context.stage.clone(),
-        counts,
-        summary: summary.clone(),
-        seconds: started.elapsed().as_secs_f64(),
-    });
     Ok(Report { counts, summary, artifacts: vec![context.tables.store().child(SPLITS.name).url().to_owned()] })
 }
 

@@ -21,7 +21,6 @@ use crate::table::sql;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
-use std::time::Instant;
 
 /// Raised by hand when the same questions to the same tables would be answered otherwise.
 const CODE_VERSION: u32 = 1;
@@ -143,7 +142,6 @@ pub fn last(context: &Context) -> Result<Option<Answers>, Error> {
 
 /// Asks every question and keeps the answers under [`ANSWERS_KEY`].
 pub fn run(settings: &Settings, context: &Context) -> Result<(Vec<Answer>, Report), Error> {
-    let started = Instant::now();
     let stage = &context.stage;
     let questions = questions(settings)?;
     context.events.emit(Event::StageStarted {
@@ -186,12 +184,6 @@ pub fn run(settings: &Settings, context: &Context) -> Result<(Vec<Answer>, Repor
 
     let counts = Counts { ok: answers.len() as u64, ..Counts::default() };
     let summary = format!("{} questions answered from {}", answers.len(), names(&found));
-    context.events.emit(Event::StageFinished {
-        stage: stage.clone(),
-        counts,
-        summary: summary.clone(),
-        seconds: started.elapsed().as_secs_f64(),
-    });
     Ok((answers, Report { counts, summary, artifacts: vec![store.child(ANSWERS_KEY).url().to_owned()] }))
 }
 
