@@ -1,6 +1,7 @@
 //! The behaviour tests: one binary, one module a topic.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what is wanted")]
 
+mod commands;
 mod images;
 mod ingest;
 mod layering;
