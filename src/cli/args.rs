@@ -276,9 +276,12 @@ pub struct StatsArgs {
 /// `cutout`
 #[derive(Args, Debug)]
 pub struct CutoutArgs {
-    /// Files, folders and prefixes.
-    #[arg(value_name = "INPUT", required = true)]
+    /// Files, folders and prefixes; or - for one photo from standard input.
+    #[arg(value_name = "INPUT", required_unless_present = "list")]
     pub inputs: Vec<String>,
+    /// A list of photos, CSV or Parquet: column url (files anywhere), or key (files below the one INPUT).
+    #[arg(long = "inputs", value_name = "LIST")]
+    pub list: Option<String>,
     /// The folder or prefix for the cutouts; or, for one photo, a file name that ends in .png.
     #[arg(long, value_name = "OUT")]
     pub out: String,

@@ -13,6 +13,7 @@ use crate::stage::cutout::naming::Naming;
 use crate::stage::tables::Tables;
 use crate::stage::{self, Context, Report};
 use crate::storage::{Store, split_location};
+use crate::table;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -49,7 +50,7 @@ fn reported(report: &Report, output: &str, desk: &Desk, stage: &str, start: Inst
 }
 
 /// Runs a stage that makes a table, whether or not the table is there already.
-fn table(kind: &Kind, store: Store, desk: &Desk) -> Result<Answer, Refusal> {
+fn make(kind: &Kind, store: Store, desk: &Desk) -> Result<Answer, Refusal> {
     let (url, start) = (store.url().to_owned(), Instant::now());
     let (report, _) = runner::table_stage(kind, &alone(desk, store, kind.word()))?;
     Ok(reported(&report, &url, desk, kind.word(), start))
@@ -68,7 +69,7 @@ pub fn ingest(args: &IngestArgs, desk: &Desk) -> Result<Answer, Refusal> {
     settings.max_field_bytes = args.max_field_bytes.map_or(settings.max_field_bytes, |most| most as usize);
     settings.max_pixels = args.max_pixels.unwrap_or(settings.max_pixels);
     let (csv, labels, options) = (vec![args.csv.clone()], args.label_descriptions.clone(), desk.options.clone());
-    table(&Kind::Ingest { settings, csv, labels, options }, desk.store(&args.out)?, desk)
+    make(&Kind::Ingest { settings, csv, labels, options }, desk.store(&args.out)?, desk)
 }
 
 /// `merge`
@@ -76,7 +77,7 @@ pub fn merge(args: &MergeArgs, desk: &Desk) -> Result<Answer, Refusal> {
     let settings = words::merge(args.classes.as_deref(), args.policy.as_deref(), args.priority.as_deref());
     let settings = settings.map_err(Refusal::usage)?;
     let annotations = (args.annotations != args.out).then(|| args.annotations.clone());
-    table(&Kind::Merge { settings, annotations, options: desk.options.clone() }, desk.store(&args.out)?, desk)
+    make(&Kind::Merge { settings, annotations, options: desk.options.clone() }, desk.store(&args.out)?, desk)
 }
 
 /// `split`
@@ -87,7 +88,7 @@ pub fn split(args: &SplitArgs, desk: &Desk) -> Result<Answer, Refusal> {
     }
     settings.shares.iter_mut().zip(&args.ratios).for_each(|(share, ratio)| share.ratio = *ratio);
     let kind = Kind::Split { settings, photos: args.photos.clone(), options: desk.options.clone() };
-    table(&kind, desk.store(&args.data)?, desk)
+    make(&kind, desk.store(&args.data)?, desk)
 }
 
 /// `stats`
@@ -103,6 +104,12 @@ pub fn stats(args: &StatsArgs, desk: &Desk) -> Result<Answer, Refusal> {
 /// `cutout`
 pub fn cutout(args: &CutoutArgs, desk: &Desk) -> Result<Answer, Refusal> {
     let mut settings = stage::cutout::Settings::new(args.inputs.clone(), args.out.clone(), desk.options.clone());
+    if let Some(list) = &args.list {
+        match listed(list, desk)? {
+            ("key", keys) => settings.keys = keys,
+            (_, urls) => settings.inputs.extend(urls),
+        }
+    }
     settings.model.clone_from(&args.model);
     settings.naming = Naming::from_word(&args.naming)
         .ok_or_else(|| Refusal::usage(format!("--name {}: write stem or full", args.naming)))?;
@@ -138,6 +145,18 @@ pub fn cutout(args: &CutoutArgs, desk: &Desk) -> Result<Answer, Refusal> {
     };
     let store = desk.store(&location)?;
     Ok(runs::summarised(&runner::run(&pipeline, &store, &settings)?, &store))
+}
+
+/// The photos that a list names, and by which column.
+fn listed(list: &str, desk: &Desk) -> Result<(&'static str, Vec<String>), Refusal> {
+    let (folder, file) = split_location(list)?;
+    let store = desk.store(&folder)?;
+    let bytes = store.wait(store.get(&file))?;
+    let found = table::list::column(list, bytes, &["url", "key"]).map_err(|error| Refusal::usage(error.to_string()))?;
+    if found.1.is_empty() {
+        return Err(Refusal::usage(format!("the list {list} names no photo")));
+    }
+    Ok(found)
 }
 
 /// One photo, from a file or standard input, to one file or standard output: made in memory, then written by one put.

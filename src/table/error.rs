@@ -43,6 +43,14 @@ pub enum Error {
         /// The cause.
         detail: String,
     },
+    /// A list of inputs that cannot be used.
+    #[error("the list {name} cannot be used: {detail}")]
+    List {
+        /// The list's name.
+        name: String,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// A query that polars refuses.
     #[error("the query {name} cannot be run: {detail}")]
     Query {

@@ -4,6 +4,7 @@
 pub mod error;
 pub mod frame;
 pub mod labels;
+pub mod list;
 pub mod manifest;
 pub mod part;
 pub mod read;

@@ -118,3 +118,25 @@ fn a_store_of_the_first_release_is_read() {
     let url = kept.to_str().unwrap();
     assert!(json(folder.path(), 0, &["runs", "list", url])["runs"][0]["outcome"] == "done");
 }
+
+#[test]
+fn a_list_names_photos_by_key_or_by_url() {
+    let out = TempDir::new().unwrap();
+    let to = |name: &str| out.path().join(name).to_str().unwrap().to_owned();
+    fs::write(to("keys.csv"), "key,note\nproduct-000001.jpg,x\nproduct-000003.jpg,\n").unwrap();
+    let by_key = json(data(), 0, &["cutout", "data/catalog", "--inputs", &to("keys.csv"), "--out", &to("by-key")]);
+    assert_eq!(by_key["counts"]["ok"], 2);
+    let url = data().join("data/catalog/product-000001.jpg");
+    fs::write(to("urls.csv"), format!("url\n{}\n", url.display())).unwrap();
+    let by_url = json(data(), 0, &["cutout", "--inputs", &to("urls.csv"), "--out", &to("by-url")]);
+    assert_eq!(by_url["counts"]["ok"], 1);
+    let name = "product-000001.png";
+    assert_eq!(
+        fs::read(out.path().join("by-key").join(name)).unwrap(),
+        fs::read(out.path().join("by-url").join(name)).unwrap()
+    );
+    fs::write(to("wrong.csv"), "file\na.jpg\n").unwrap();
+    let refused = end(data(), &["cutout", "--inputs", &to("wrong.csv"), "--out", &to("x")]);
+    assert_eq!(code(&refused), 2);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no column url or key, only file"), "{refused:?}");
+}

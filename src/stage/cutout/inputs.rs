@@ -43,7 +43,16 @@ struct Root {
 
 impl Inputs {
     /// Opens files, folders and prefixes. Files of one folder share a root; nothing is listed yet.
-    pub fn open(locations: &[String], options: &Options, handle: &Handle) -> Result<Self, Error> {
+    pub fn open(locations: &[String], keys: &[String], options: &Options, handle: &Handle) -> Result<Self, Error> {
+        if !keys.is_empty() {
+            let [folder] = locations else {
+                return Err(Error::Usage(
+                    "a list of keys goes with one input: the folder that they lie below".to_owned(),
+                ));
+            };
+            let store = Store::open(folder, options, handle.clone())?;
+            return Ok(Self { roots: vec![Root { store, files: keys.to_vec() }] });
+        }
         let mut roots = Vec::new();
         let mut folders_of_files: BTreeMap<String, usize> = BTreeMap::new();
         for location in locations {

@@ -29,6 +29,8 @@ const CODE_VERSION: u32 = 1;
 pub struct Settings {
     /// Files, folders and prefixes.
     pub inputs: Vec<String>,
+    /// When not empty: only these keys below the one input, which is a folder.
+    pub keys: Vec<String>,
     /// Options of the stores that photos are read from and cutouts written to.
     pub options: Options,
     /// The folder or prefix for the cutouts.
@@ -56,6 +58,7 @@ impl Settings {
         let predict = predict::Settings { sessions: 0, ..predict::Settings::default() };
         Self {
             inputs,
+            keys: Vec::new(),
             options,
             out,
             model: "threshold".to_owned(),
@@ -85,7 +88,7 @@ pub fn fingerprint(settings: &Settings) -> Result<Fingerprint, Error> {
 /// Opens the inputs, and refuses an output folder that lies within one: its cutouts would be tomorrow's photos.
 pub fn open_inputs(settings: &Settings, context: &Context) -> Result<Inputs, Error> {
     let handle = context.tables.store().handle();
-    let inputs = Inputs::open(&settings.inputs, &settings.options, handle)?;
+    let inputs = Inputs::open(&settings.inputs, &settings.keys, &settings.options, handle)?;
     let out = Store::open(&settings.out, &settings.options, handle.clone())?;
     let within = |folder: &str| format!("{}/", out.url()).starts_with(&format!("{}/", folder.trim_end_matches('/')));
     if let Some(folder) = inputs.folders().find(|folder| within(folder)) {
