@@ -359,7 +359,7 @@ pub struct SampleArgs {
 /// `doctor`
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Store options: endpoint, region, allow_http, anonymous, virtual_hosted, credentials_file, retries, timeout.\nCredentials come from the environment (AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_KEY) or a file."
+    after_help = "Store options: endpoint, region, account, profile, allow_http, anonymous, virtual_hosted, credentials_file, retries, timeout.\nCredentials come from the environment (AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_KEY) or a file."
 )]
 pub struct DoctorArgs {
     /// A store to try: writes, races and removes a few small objects.

@@ -22,7 +22,7 @@ pub fn doctor(args: &DoctorArgs, desk: &Desk) -> Result<Answer, Refusal> {
         }
         Err(error) => {
             exit = Exit::Failed;
-            lines.push(format!("ONNX Runtime: {error}"));
+            lines.push(error.to_string());
             json!({"error": error.to_string()})
         }
     };

@@ -178,7 +178,7 @@ fn one(args: &CutoutArgs, mut settings: stage::cutout::Settings, desk: &Desk) ->
     }
     settings.out = format!("{}/out", memory.url());
     let context = alone(desk, memory.clone(), "cutout");
-    let inputs = stage::cutout::open_inputs(&settings, &context)?;
+    let inputs = stage::cutout::open_inputs(&settings, memory.handle())?;
     let sources: Vec<Source> = inputs.list()?.collect::<Result<_, _>>()?;
     if sources.len() != 1 {
         return Err(Refusal::usage(format!("{input} is a folder, and --out {} is one file", args.out)));

@@ -175,8 +175,8 @@ pub fn freeze(
     }
     items.finish(&mut plan)?;
     plan.gone_files = gone.finish()?;
-    if plan.cached + taken + plan.left_over == 0 && plan.gone > 0 {
-        let text = format!("no input is listed, and the ledger knows {}", plan.gone);
+    if plan.cached + taken + plan.left_over + plan.unreadable == 0 {
+        let text = format!("{}: no photo is listed, and the ledger knows {}", with.stage, plan.gone);
         return Err(Error::Usage(format!("{text}: is the input's place right, and may it be listed?")));
     }
     if state::create(store, &key, &plan)? {

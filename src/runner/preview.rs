@@ -133,7 +133,7 @@ fn each(
     context: &Context,
     mut each: impl FnMut(&str, Option<&Known>, Option<Decision>),
 ) -> Result<(), Error> {
-    let inputs = cutout::open_inputs(cutout, context).map_err(Error::of_stage(&spec.name))?;
+    let inputs = cutout::open_inputs(cutout, context.tables.store().handle()).map_err(Error::of_stage(&spec.name))?;
     let folder = ledger::folder(&pipeline.name, &spec.name);
     let place = ledger::place(&folder);
     let current = context.tables.current_at(place).map_err(Error::of_stage(&spec.name))?;

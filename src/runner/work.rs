@@ -74,7 +74,7 @@ pub fn work(plan: &StagePlan, share: Share, settings: &cutout::Settings, context
     if shards.is_empty() {
         return Ok(Counts::default());
     }
-    let inputs = cutout::open_inputs(settings, context).map_err(&of_stage)?;
+    let inputs = cutout::open_inputs(settings, store.handle()).map_err(&of_stage)?;
     let load = |shard: Shard| {
         (context.fence)()?;
         freeze::items(store, run, plan, shard.index).map_err(|error| stage::Error::Failed(error.to_string()))

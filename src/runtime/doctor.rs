@@ -47,7 +47,7 @@ impl fmt::Display for Diagnosis {
         writeln!(f, "  providers: {}", self.providers.join(", "))?;
         match &self.cuda {
             Cuda::Ready { device } => write!(f, "  GPU {device}: ran a network"),
-            Cuda::Unavailable { reason, advice } => write!(f, "  no GPU: {reason}; {advice}"),
+            Cuda::Unavailable { reason, advice } => write!(f, "  no GPU: {}; {advice}", reason.trim_end_matches('.')),
         }
     }
 }

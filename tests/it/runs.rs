@@ -388,6 +388,7 @@ fn bad_photos_are_quarantined_and_counted_and_can_be_tried_again() {
     fs::write(&file, format!("{}\n[limits]\nmax_quarantine = \"0\"\n", text)).unwrap();
     fs::write(catalog.join("worse.jpg"), b"").unwrap();
     assert_eq!(code(&end(place.path(), &["run", "night.toml"])), 1, "over the limit");
+    assert_eq!(code(&end(place.path(), &["run", "night.toml"])), 1, "still over the limit the night after");
 }
 
 #[test]
@@ -422,4 +423,37 @@ fn gc_removes_old_versions_and_what_ended_runs_left_and_nothing_else() {
     assert_eq!((versions(&before), versions(&after)), (3, 1));
     assert_eq!(json(place.path(), 0, &["run", "night.toml"])["nothing_to_do"], true);
     assert_eq!(rows(&store(&at), (&MASKS).into()).iter().map(RecordBatch::num_rows).sum::<usize>(), 6);
+}
+
+#[test]
+fn a_name_that_is_no_text_is_told_and_hides_no_neighbour() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = workplace();
+    let odd = std::ffi::OsStr::from_bytes(b"product-000003z\xff.jpg");
+    let catalog = place.path().join("data/catalog");
+    fs::copy(catalog.join("product-000001.jpg"), catalog.join(odd)).unwrap();
+    let first = json(place.path(), 1, &["run", "night.toml"]);
+    assert_eq!(
+        (&first["counts"]["failed"], first["stages"]["cutout"].as_str().unwrap().contains("20 new")),
+        (&1.into(), true),
+        "{first}"
+    );
+    fs::remove_file(catalog.join(odd)).unwrap();
+    let second = json(place.path(), 0, &["run", "night.toml"]);
+    assert_eq!(second["nothing_to_do"], true, "{second}");
+}
+
+#[test]
+fn a_refused_cutout_leaves_nothing_behind_and_state_is_no_photo() {
+    let place = workplace();
+    let before = files(&place.path().join("data"));
+    let refused = end(place.path(), &["cutout", "data/catalog", "--out", "data/catalog/out"]);
+    assert_eq!(code(&refused), 2, "{refused:?}");
+    assert!(files(&place.path().join("data")) == before);
+    fs::create_dir_all(place.path().join("data/catalog/.selvedge/locks")).unwrap();
+    fs::write(place.path().join("data/catalog/.selvedge/locks/1.json"), b"{}").unwrap();
+    assert_eq!(json(place.path(), 0, &["cutout", "data/catalog", "--out", "out"])["counts"]["ok"], 20);
+    fs::create_dir(place.path().join("none")).unwrap();
+    let empty = end(place.path(), &["cutout", "none/", "--out", "out2"]);
+    assert_eq!(code(&empty), 2, "{empty:?}");
 }

@@ -94,9 +94,7 @@ impl Inputs {
             heads.push(Head { root: root as u32, store, stream, next: None });
         }
         let mut listing = Listing { heads, last: None };
-        for at in 0..listing.heads.len() {
-            listing.advance(at)?;
-        }
+        listing.heads.iter_mut().for_each(|head| drop(head.advance()));
         Ok(listing)
     }
 }
@@ -114,7 +112,8 @@ fn is_folder(location: &str, options: &Options, handle: &Handle) -> Result<bool,
         return Ok(false);
     }
     let below = store.child(&file);
-    if store.wait(below.list("").next()).transpose()?.is_some() || is_local_folder(location) {
+    // An error is told by the listing itself, which names what cannot be listed and goes on.
+    if store.wait(below.list("").next()).is_some() || is_local_folder(location) {
         return Ok(true);
     }
     Err(Error::Usage(format!("{location}: no such file or folder; check the spelling, or end a prefix with /")))
@@ -143,30 +142,43 @@ struct Head<'a> {
     root: u32,
     store: &'a Store,
     stream: BoxStream<'a, Result<ObjectInfo, crate::storage::Error>>,
-    next: Option<Source>,
+    next: Option<Result<Source, crate::storage::Error>>,
 }
 
-/// The merged listing of all roots; ascending by name.
+impl Head<'_> {
+    fn advance(&mut self) -> Option<Result<Source, crate::storage::Error>> {
+        let mut listed = self.store.wait(self.stream.next());
+        while listed.as_ref().is_some_and(|info| info.as_ref().is_ok_and(|info| is_state(&info.key))) {
+            listed = self.store.wait(self.stream.next());
+        }
+        let source =
+            |info: ObjectInfo| Source { root: self.root, name: info.key, etag: info.etag, size: info.size, shard: 0 };
+        let next = listed.map(|info| info.map(source));
+        std::mem::replace(&mut self.next, next)
+    }
+}
+
+/// What selvedge keeps beside the cutouts of a folder is no photo.
+fn is_state(key: &str) -> bool {
+    key.split('/').any(|folder| folder == ".selvedge")
+}
+
+/// The merged listing of all roots; ascending by name. One that cannot be listed is an error item, and the listing goes on.
 pub struct Listing<'a> {
     heads: Vec<Head<'a>>,
     last: Option<Source>,
 }
 
 impl Listing<'_> {
-    fn advance(&mut self, at: usize) -> Result<(), Error> {
-        let head = &mut self.heads[at];
-        let info = head.store.wait(head.stream.next()).transpose()?;
-        head.next =
-            info.map(|info| Source { root: head.root, name: info.key, etag: info.etag, size: info.size, shard: 0 });
-        Ok(())
-    }
-
     fn pull(&mut self) -> Result<Option<Source>, Error> {
-        let waiting =
-            self.heads.iter().enumerate().filter_map(|(at, head)| Some((head.next.as_ref()?.name.as_str(), at)));
+        if let Some(head) = self.heads.iter_mut().find(|head| matches!(head.next, Some(Err(_)))) {
+            return head.advance().transpose().map_err(Error::from);
+        }
+        let name =
+            |head: &Head<'_>| head.next.as_ref().and_then(|next| next.as_ref().ok()).map(|source| source.name.clone());
+        let waiting = self.heads.iter().enumerate().filter_map(|(at, head)| Some((name(head)?, at)));
         let Some((_, at)) = waiting.min() else { return Ok(None) };
-        let source = self.heads[at].next.take();
-        self.advance(at)?;
+        let source = self.heads[at].advance().transpose()?;
         if let (Some(last), Some(source)) = (&self.last, &source)
             && last.name == source.name
         {

@@ -20,6 +20,7 @@ use naming::Naming;
 use rows::ItemResult;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use tokio::runtime::Handle;
 
 /// Raised by hand whenever the same photo and model would give another cutout than before.
 const CODE_VERSION: u32 = 1;
@@ -85,9 +86,9 @@ pub fn fingerprint(settings: &Settings) -> Result<Fingerprint, Error> {
         .with("out", settings.out.trim_end_matches('/')))
 }
 
-/// Opens the inputs, and refuses an output folder that lies within one: its cutouts would be tomorrow's photos.
-pub fn open_inputs(settings: &Settings, context: &Context) -> Result<Inputs, Error> {
-    let handle = context.tables.store().handle();
+/// Opens the inputs, and refuses an output folder that lies within one: its cutouts would be tomorrow's photos. Writes
+/// nothing.
+pub fn open_inputs(settings: &Settings, handle: &Handle) -> Result<Inputs, Error> {
     let inputs = Inputs::open(&settings.inputs, &settings.keys, &settings.options, handle)?;
     let out = Store::open(&settings.out, &settings.options, handle.clone())?;
     let within = |folder: &str| format!("{}/", out.url()).starts_with(&format!("{}/", folder.trim_end_matches('/')));

@@ -1,0 +1,268 @@
+#!/usr/bin/env bash
+# Selvedge beside its peers and the floor: each figure with the bound that was set for it, slow or not.
+#   bash tests/peers/bench.sh [masks|cutout|plan|help|guard|all]...
+# Everything lies in .bench, kept between calls. SELVEDGE names the program; U2NETP a model of that name (without it there
+# is no cutout section); BENCH_LONG=1 adds the run of 2,400 photos. Compare CPU seconds and ratios within one call: wall
+# seconds depend on what else the machine does.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+root=$PWD
+peers=$root/tests/peers
+bench=$root/.bench
+selvedge=${SELVEDGE:-${CARGO_TARGET_DIR:-target}/release/selvedge}
+[ -x "$selvedge" ] || { echo "bench.sh: no program at $selvedge; run \`make build\`, or name one with SELVEDGE" >&2; exit 2; }
+selvedge=$(readlink -f "$selvedge")
+model=${U2NETP:+$(readlink -f "$U2NETP")}
+PYTHON=$bench/venv/bin/python
+export PYTHON NUMBA_CACHE_DIR=$bench/numba
+# Ours and the peers' ONNX Runtime are of one version, so that only what is around it differs.
+packages=(polars pandas numba pyarrow numpy pillow scikit-learn blake3 "rembg[cpu,cli]" onnxruntime==1.31.1)
+
+prepare() {
+    mkdir -p "$bench/logs"
+    [ "$(cat "$bench/venv/ready" 2>/dev/null)" = "${packages[*]}" ] && return
+    echo "bench.sh: setting up $bench/venv" >&2
+    python3 -m venv "$bench/venv"
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check "${packages[@]}"
+    echo "${packages[*]}" >"$bench/venv/ready"
+}
+
+# measure NAME COMMAND... → "wall cpu megabytes"; what the command says goes to the log of that name.
+measure() {
+    local log=$bench/logs/$1.log
+    shift
+    "$PYTHON" "$peers/measure.py" "$log" "$@"
+}
+
+calc() { awk "BEGIN { printf \"%.${2:-2}f\", ($1) }"; }
+# line WHAT VALUE [BOUND HOLDS]: one figure, and whether its bound holds (an awk condition).
+line() {
+    local verdict=""
+    [ $# -lt 4 ] || verdict=$(awk "BEGIN { print ($4) ? \"  (bound $3: holds)\" : \"  (bound $3: MISSED)\" }")
+    printf '  %-56s %s%s\n' "$1" "$2" "$verdict"
+}
+heading() { printf '\n%s\n' "$1"; }
+
+masks() {
+    local data=$bench/masks wall cpu peak out
+    mkdir -p "$data"
+    [ -s "$data/train.csv" ] || { "$PYTHON" "$peers/gen_train_csv.py" --out "$data/train.new" && mv "$data/train.new" "$data/train.csv"; }
+    # The same rows in another order, so that no image's rows are adjacent; and the first 5,000 images, for the peer.
+    [ -s "$data/permuted.csv" ] || "$PYTHON" - "$data" <<'P'
+import os, random, sys
+folder = sys.argv[1]
+with open(f"{folder}/train.csv", "rb") as file:
+    header, *rows = file.readlines()
+random.Random(1).shuffle(rows)
+with open(f"{folder}/new", "wb") as file:
+    file.write(header)
+    file.writelines(rows)
+os.replace(f"{folder}/new", f"{folder}/permuted.csv")
+P
+    [ -s "$data/first.csv" ] || awk -F, 'NR > 1 && $1 != last { last = $1; images++ } images > 5000 { exit } { print }' \
+        "$data/train.csv" >"$data/first.csv"
+    heading "masks: $(($(wc -l <"$data/train.csv") - 1)) rows, $(($(stat -Lc %s "$data/train.csv") / 1000000)) MB"
+    cat "$data"/*.csv >/dev/null
+    read -r wall cpu peak < <(measure floor wc -l "$data/train.csv")
+    line "floor: counting the lines of the file, CPU s" "$cpu"
+    local ours="" floor=$cpu name ingest_cpu ingest_peak rows images
+    for name in train permuted first; do
+        out=$data/$name.store
+        rm -rf "$out"
+        read -r wall ingest_cpu ingest_peak < <(measure "ingest-$name" "$selvedge" ingest --csv "$data/$name.csv" --out "$out" --json --log quiet)
+        read -r wall cpu peak < <(measure "merge-$name" "$selvedge" merge --annotations "$out" --out "$out" --classes all --policy annotation-order --json --log quiet)
+        images=$("$PYTHON" -c 'import json, pathlib, sys; print(json.loads(max(pathlib.Path(sys.argv[1]).glob("masks/_versions/*.json")).read_text())["rows"])' "$out")
+        local both most
+        both=$(calc "$ingest_cpu + $cpu")
+        most=$(calc "$ingest_peak > $peak ? $ingest_peak : $peak" 0)
+        if [ "$name" = first ]; then
+            ours=$(calc "$images / $both" 0)
+            line "first 5,000 images: ingest + merge, CPU s" "$ingest_cpu + $cpu = $both, $ours images per CPU s"
+            continue
+        fi
+        line "$name: ingest + merge, CPU s" "$ingest_cpu + $cpu = $both" "10 CPU s" "$both <= 10"
+        line "$name: times the floor" "$(calc "$both / $floor" 1)"
+        line "$name: images per CPU s" "$(calc "$images / $both" 0) ($images images)"
+        line "$name: peak memory, ingest / merge, MB" "$ingest_peak / $peak" "300 MB" "$most <= 300"
+    done
+    local peer_images peer_cpu peer_rate peer_peak
+    read -r peer_images peer_cpu peer_rate peer_peak < <("$PYTHON" "$peers/bench_masks.py" numba "$data/first.csv" 5000 "$data/peer.parquet")
+    line "peer (polars + numba), first $peer_images images" "$peer_cpu CPU s, $peer_rate images per CPU s, $peer_peak MB"
+    line "images per CPU s, ours to the peer's" "$(calc "$ours / $peer_rate")x" "5x" "$ours / $peer_rate >= 5"
+    "$PYTHON" - "$data" <<'P'
+import glob, json, sys
+import polars as pl
+folder = sys.argv[1]
+manifest = json.load(open(max(glob.glob(f"{folder}/first.store/masks/_versions/*.json"))))
+parts = [f"{folder}/first.store/masks/{part['file']}" for part in manifest["parts"]]
+columns = ["image_id", "height", "width", "lengths", "classes"]
+read = lambda files: pl.read_parquet(files, columns=columns).select(
+    "image_id", "height", "width", pl.col("lengths").cast(pl.List(pl.Int64)), pl.col("classes").cast(pl.List(pl.Int64))
+).sort("image_id")
+ours, peer = read(parts), read([f"{folder}/peer.parquet"])
+same = ours.height == peer.height and all((ours[name] == peer[name]).all() for name in columns)
+print(f"  the same masks as the peer's: {'yes' if same else 'NO'}")
+P
+}
+
+# photos COUNT: a folder of so many photos of 3 megapixels; the first 24 are pictures, the others links to them.
+photos() {
+    local folder=$bench/cutout/photos-$1
+    if [ ! -d "$folder" ]; then
+        rm -rf "$folder.new" "$bench/cutout/drawn"
+        mkdir -p "$folder.new"
+        if [ "$1" = 24 ]; then
+            "$selvedge" sample-data --images 1 --catalog 24 --seed 1 --out "$bench/cutout/drawn" --log quiet >/dev/null
+            "$PYTHON" - "$bench/cutout/drawn/catalog" "$folder.new" <<'P'
+import pathlib, sys
+from PIL import Image
+source, out = map(pathlib.Path, sys.argv[1:])
+for path in sorted(source.glob("*.jpg")):
+    photo = Image.open(path).convert("RGB").resize((1500, 2000), Image.Resampling.BICUBIC)
+    photo.save(out / path.name, quality=90)
+P
+        else
+            local from=("$(photos 24)"/*.jpg) at
+            for ((at = 0; at < $1; at++)); do
+                ln "${from[at % ${#from[@]}]}" "$folder.new/$(printf 'photo-%05d.jpg' "$at")"
+            done
+        fi
+        mv "$folder.new" "$folder"
+    fi
+    echo "$folder"
+}
+
+cutouts() { # cutouts COUNT → "wall cpu megabytes"
+    local out=$bench/cutout/ours
+    rm -rf "$out"
+    measure "cutout-$1" "$selvedge" cutout "$(photos "$1")/" --model "$model" --out "$out" --json --log quiet
+}
+
+cutout() {
+    heading "cutout: photos of 1500 x 2000 pixels, $(nproc) cores"
+    if [ -z "$model" ]; then
+        echo "  left out: give U2NETP=path/of/u2netp.onnx"
+        return
+    fi
+    [ -z "$(find "$root/.runtime" -name 'libonnxruntime.so*' 2>/dev/null)" ] && bash deploy/runtime.sh
+    mkdir -p "$bench/cutout"
+    photos 1 >/dev/null
+    photos 24 >/dev/null
+    local turn wall cpu peak made walls="" cpus="" peer_walls="" peer_cpus="" peer=$bench/cutout/peer
+    for turn in 1 2; do
+        read -r wall cpu peak < <(cutouts 24)
+        walls+="$wall " cpus+="$cpu "
+        line "selvedge, turn $turn: wall s, CPU s, peak MB" "$wall, $cpu, $peak"
+        read -r wall cpu peak made < <(bash "$peers/bench_rembg.sh" "$model" "$(photos 24)" "$peer" "$bench/logs/rembg-$turn.log")
+        peer_walls+="$wall " peer_cpus+="$cpu "
+        line "rembg, turn $turn: wall s, CPU s, peak MB, cutouts" "$wall, $cpu, $peak, $made"
+    done
+    mean() { awk '{ for (i = 1; i <= NF; i++) sum += $i; print sum / NF }' <<<"$1"; }
+    walls=$(mean "$walls") cpus=$(mean "$cpus") peer_walls=$(mean "$peer_walls") peer_cpus=$(mean "$peer_cpus")
+    line "rembg's wall to selvedge's" "$(calc "$peer_walls / $walls")x"
+    line "rembg's CPU to selvedge's" "$(calc "$peer_cpus / $cpus")x"
+    # One photo costs the start of the program; what 23 more cost is the work.
+    local one_wall one_cpu peer_one_wall peer_one_cpu
+    read -r one_wall one_cpu peak < <(cutouts 1)
+    read -r peer_one_wall peer_one_cpu peak made < <(bash "$peers/bench_rembg.sh" "$model" "$(photos 1)" "$peer" "$bench/logs/rembg-one.log")
+    line "one photo: selvedge / rembg, wall s" "$one_wall / $peer_one_wall"
+    line "without the first photo and the start: wall, CPU" "$(calc "($peer_walls - $peer_one_wall) / ($walls - $one_wall)")x, $(calc "($peer_cpus - $peer_one_cpu) / ($cpus - $one_cpu)")x"
+    local floor_wall floor_cpu
+    read -r floor_wall floor_cpu < <("$PYTHON" "$peers/session_floor.py" "$model" 24)
+    line "floor: 24 runs of the network alone, wall s, CPU s" "$floor_wall, $floor_cpu"
+    line "share of CPU time inside the network's runs" "$(calc "100 * $floor_cpu / $cpus" 0) %"
+    line "share of wall time that the floor takes" "$(calc "100 * $floor_wall / $walls" 0) %"
+    cutouts 24 >/dev/null
+    "$PYTHON" - "$bench/cutout/ours/.selvedge/attempts" <<'P'
+import glob, sys
+import polars as pl
+steps = ["fetch", "decode", "predict", "encode", "put"]
+sums = pl.read_parquet(glob.glob(f"{sys.argv[1]}/*.parquet")).select(pl.col(f"{step}_ms").sum() / 1000 for step in steps).row(0)
+print("  the program's own clock, s over 24 photos:", ", ".join(f"{step} {total:.2f}" for step, total in zip(steps, sums)))
+P
+    local count base=""
+    for count in 24 240 $([ "${BENCH_LONG:-0}" = 1 ] && echo 2400); do
+        photos "$count" >/dev/null
+        read -r wall cpu peak < <(cutouts "$count")
+        base=${base:-$peak}
+        line "$count photos: peak MB (to that of 24)" "$peak ($(calc "$peak / $base")x), CPU s a photo $(calc "$cpu / $count" 3)"
+    done
+    rm -rf "$bench/cutout/ours" "$peer"
+}
+
+plan() {
+    local data=$bench/plan wall cpu peak seeded
+    mkdir -p "$data/seed"
+    heading "plan: a million photos after 365 nights"
+    # One real run of one good and one bad photo: its fingerprint and the form of its tables are those of this program.
+    rm -rf "$data/seed" "$data/out"
+    "$selvedge" sample-data --images 1 --catalog 1 --out "$data/seed/drawn" --log quiet >/dev/null
+    mkdir "$data/seed/photos"
+    cp "$data"/seed/drawn/catalog/*.jpg "$data/seed/photos/"
+    : >"$data/seed/photos/zero.jpg"
+    pipeline() {
+        printf 'name = "million"\nstore = "%s"\n\n[[stage]]\nkind = "cutout"\ninput = "%s/"\nout = "%s"\nmodel = "threshold"\n' \
+            "$1" "$2" "$data/out"
+    }
+    pipeline "$data/seed/store" "$data/seed/photos" >"$data/seed.toml"
+    measure plan-seed "$selvedge" run "$data/seed.toml" --log quiet >/dev/null
+    pipeline "$data/store" "$data/photos" >"$data/million.toml"
+    seeded=$(cd "$data/seed/store/ledger/million/cutout/fingerprints" && ls)\ $(sha256sum "$peers/make_ledger.py")
+    if [ "$(cat "$data/ready" 2>/dev/null)" != "$seeded" ]; then
+        rm -f "$data/ready"
+        "$PYTHON" "$peers/make_ledger.py" "$data/seed/store" "$data/photos" "$data/store" | sed 's/^/  /'
+        echo "$seeded" >"$data/ready"
+    fi
+    read -r wall cpu peak < <(measure floor-list find "$data/photos" -type f -printf '%s %T@ %i\n')
+    line "floor: find with size, time and inode, wall s, CPU s" "$wall, $cpu"
+    local floor=$cpu
+    read -r wall cpu peak < <(measure plan "$selvedge" plan "$data/million.toml" --json --log quiet)
+    line "plan, wall s" "$wall" "60 s" "$wall <= 60"
+    line "plan, CPU s (times the floor)" "$cpu ($(calc "$cpu / $floor" 1)x)"
+    line "plan, peak MB" "$peak" "500 MB" "$peak <= 500"
+    "$PYTHON" - "$bench/logs/plan.log" <<'P'
+import json, sys
+stage = json.loads(open(sys.argv[1]).read().splitlines()[-1])["stages"][0]
+found = (stage["decisions"], stage["cached"], stage["gone"])
+right = found == ({"new": 1000, "source changed": 1000}, 998_000, 1000)
+print(f"  it says: {stage['summary']}{'' if right else '   NOT 1000 new, 1000 source changed, 998000 cached, 1000 gone; remove .bench/plan if it was moved'}")
+P
+}
+
+help() {
+    heading "help: selvedge --help"
+    local median
+    median=$("$PYTHON" - "$selvedge" <<'P'
+import statistics, subprocess, sys, time
+walls = []
+for _ in range(20):
+    begin = time.perf_counter()
+    subprocess.run([sys.argv[1], "--help"], stdout=subprocess.DEVNULL, check=True)
+    walls.append((time.perf_counter() - begin) * 1000)
+print(f"{statistics.median(walls):.1f}")
+P
+    )
+    line "wall, median of 20, ms" "$median" "50 ms" "$median < 50"
+}
+
+guard() {
+    heading "guard: what single pixels give away in the drawn data"
+    rm -rf "$bench/guard"
+    "$selvedge" sample-data --images 200 --catalog 1 --seed 1 --out "$bench/guard" --log quiet >/dev/null
+    "$PYTHON" "$peers/pixel_guard.py" "$bench/guard" | sed 's/^/  /' || echo "  MISSED: the pictures are too easy"
+}
+
+sections=("$@")
+[ ${#sections[@]} -gt 0 ] || sections=(all)
+[ "${sections[*]}" != all ] || sections=(help guard masks plan cutout)
+for section in "${sections[@]}"; do
+    case $section in
+    masks | cutout | plan | help | guard) ;;
+    *) echo "bench.sh: $section is no section: masks, cutout, plan, help, guard, all" >&2; exit 2 ;;
+    esac
+done
+prepare
+echo "$("$selvedge" --version), $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg)"
+for section in "${sections[@]}"; do
+    "$section"
+done
