@@ -314,6 +314,8 @@ fn commit(
 fn configure(runtime: &Runtime, settings: &SessionSettings) -> Result<SessionBuilder, ort::Error> {
     let builder = ort::session::Session::builder(runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::All)?
+        // Planned as one block, the memory of two u2netp sessions is 1016 MB; piece by piece 629 MB at the same CPU time.
+        .with_memory_pattern(false)?
         .with_intra_threads(settings.intra_threads.max(1))?
         .with_inter_threads(settings.inter_threads.max(1))?
         .with_parallel_execution(settings.inter_threads > 1)?
