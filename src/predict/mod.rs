@@ -23,7 +23,6 @@ pub use sidecar::{
 };
 
 use crate::cancel::Cancel;
-use crate::digest;
 use crate::image::Probabilities;
 use crate::runtime::{self, Runtime, SessionSettings};
 use serde::{Deserialize, Serialize};
@@ -75,8 +74,6 @@ pub trait Predictor: Send {
 
 /// A model that is ready to be used.
 pub struct Opened {
-    /// Changes when the model, its sidecar, or the code that reads them changes the result: part of the fingerprint.
-    pub identity: String,
     /// The licence that the sidecar or preset states.
     pub licence: Option<String>,
     /// Pictures in one run that the model takes and the settings ask for.
@@ -98,7 +95,6 @@ pub fn open(
     match choice {
         ModelChoice::Network(files) => network::open(&runtime()?, files, settings),
         ModelChoice::Threshold => Ok(Opened {
-            identity: digest::of_parts([("predictor", "threshold"), ("code", CODE_VERSION)]),
             licence: None,
             batch: 1,
             preparer: Preparer::threshold(),

@@ -1,6 +1,6 @@
 //! Which model is meant, and the bytes it consists of. Must not know what is in them.
 
-use super::{CODE_VERSION, Error};
+use super::{CODE_VERSION, Error, Sidecar};
 use crate::digest;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,18 +24,20 @@ impl ModelChoice {
     }
 
     /// Changes when the model, its sidecar, or the code that reads them may change a result: part of the fingerprint. Known
-    /// without opening the model, so that planning needs no runtime.
-    pub fn identity(&self) -> String {
-        match self {
-            Self::Threshold => digest::of_parts([("predictor", "threshold"), ("code", CODE_VERSION)]),
-            Self::Network(files) => digest::of_parts([
-                ("predictor", "onnx"),
-                ("code", CODE_VERSION),
-                ("name", files.stem()),
-                ("model", digest::of(&files.model).as_str()),
-                ("sidecar", files.sidecar.as_deref().unwrap_or_default()),
-            ]),
-        }
+    /// without opening the model, so that planning needs no runtime; a sidecar that cannot be read is refused here already.
+    pub fn identity(&self) -> Result<String, Error> {
+        let files = match self {
+            Self::Threshold => return Ok(digest::of_parts([("predictor", "threshold"), ("code", CODE_VERSION)])),
+            Self::Network(files) => files,
+        };
+        let model = digest::of(&files.model);
+        // Without a sidecar, the preset follows from the model's name and its inputs.
+        let how = match &files.sidecar {
+            Some(text) => ("sidecar", Sidecar::parse(&files.sidecar_name(), text)?.canonical()),
+            None => ("name", files.stem().to_owned()),
+        };
+        let parts = [("predictor", "onnx"), ("code", CODE_VERSION), ("model", &model), (how.0, &how.1)];
+        Ok(digest::of_parts(parts))
     }
 }
 

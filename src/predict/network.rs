@@ -4,9 +4,8 @@ use super::prepare::{ModelInput, Preparer, Window};
 use super::presets::{EXAMPLE, recognise};
 use super::read_out::{foreground, read_out};
 use super::sidecar::{Layout, Output, Sidecar, is_non_commercial};
-use super::{CODE_VERSION, Error, ModelFiles, Opened, Predictor, Settings};
+use super::{Error, ModelFiles, Opened, Predictor, Settings};
 use crate::cancel::Cancel;
-use crate::digest;
 use crate::image::Probabilities;
 use crate::runtime::{Dimension, Runtime, Session, ValueInfo};
 use std::sync::Arc;
@@ -39,12 +38,6 @@ pub(super) fn open(runtime: &Runtime, files: &ModelFiles, settings: &Settings) -
         notes.push(format!("no GPU is used: {reason}"));
     }
     let fit = Fit::of(name, &sidecar, &first, settings.batch)?;
-    let identity = digest::of_parts([
-        ("predictor", "onnx"),
-        ("code", CODE_VERSION),
-        ("model", digest::of(&files.model).as_str()),
-        ("sidecar", sidecar.canonical().as_str()),
-    ]);
     let licence = sidecar.licence.clone();
     let sidecar = Arc::new(sidecar);
     let preparer = Preparer::network(Arc::clone(&sidecar), fit.width, fit.height);
@@ -58,7 +51,7 @@ pub(super) fn open(runtime: &Runtime, files: &ModelFiles, settings: &Settings) -
         let sidecar = Arc::clone(&sidecar);
         predictors.push(Box::new(Network { name: name.to_owned(), session, sidecar, fit: fit.clone() }));
     }
-    Ok(Opened { identity, licence, batch, preparer, predictors, notes })
+    Ok(Opened { licence, batch, preparer, predictors, notes })
 }
 
 fn unrecognised(files: &ModelFiles, session: &Session) -> Error {

@@ -220,14 +220,17 @@ fn several_sessions_on_threads_of_their_own_share_one_preparer_and_agree() {
 
 #[test]
 fn the_identity_changes_with_the_model_and_the_sidecars_values_and_with_nothing_else() {
-    let identity = |name: &str, sidecar: &str| opened(name, sidecar, &Settings::default()).unwrap().identity;
+    let identity = |name: &str, sidecar: &str| model(name, sidecar).identity().unwrap();
     let base = identity("red.onnx", "scale = \"1/255\"");
     assert_eq!(base, identity("red.onnx", "# the same in other words\n\nlayout = \"nchw\""));
     assert_ne!(base, identity("red.onnx", "scale = \"1/max\""));
     assert_ne!(base, identity("red.onnx", "pad = 1"));
     assert_ne!(base, identity("side.onnx", "scale = \"1/255\""));
-    let threshold = open(&ModelChoice::Threshold, || unreachable!("needs none"), &Settings::default()).unwrap();
-    assert_ne!(base, threshold.identity);
+    assert_ne!(base, ModelChoice::Threshold.identity().unwrap());
+    assert!(
+        model("red.onnx", "scael = 1").identity().is_err(),
+        "a sidecar that cannot be read is refused before any work"
+    );
 }
 
 #[test]

@@ -79,7 +79,7 @@ pub fn fingerprint(settings: &Settings) -> Result<Fingerprint, Error> {
     let predict::Settings { session, batch, .. } = &settings.predict;
     Ok(Fingerprint::default()
         .with("code", CODE_VERSION)
-        .with("model", model.identity())
+        .with("model", model.identity().map_err(|error| Error::Usage(error.to_string()))?)
         .with("session", format!("{session} batch={batch:?}"))
         .with("naming", settings.naming.word())
         .with("limits", format!("{} px, {} bytes", settings.limits.max_pixels, settings.limits.max_bytes))
