@@ -155,6 +155,8 @@ reasons! {
     DecoderTimeout = "decoder_timeout",
     /// The network could not be run on this image.
     InferenceError = "inference_error",
+    /// A local file that may not be read, or fails while it is read.
+    Unreadable = "unreadable",
     /// Listed, but gone when read.
     Vanished = "vanished",
     /// Changed between listing and reading; planned again by the next run.

@@ -209,7 +209,11 @@ fn answer(command: Command, desk: &Desk) -> Result<Answer, Refusal> {
 fn print(global: &Global, command: &str, result: &Result<Answer, Refusal>) {
     // Nobody reads the stream any more: there is nobody left to tell.
     if let Err(Refusal(_, text)) = result {
-        let _ = writeln!(std::io::stderr().lock(), "error: {text}");
+        let line = match global.log {
+            Log::Json => json!({"event": "error", "text": text}).to_string(),
+            Log::Auto | Log::Plain | Log::Quiet => format!("error: {text}"),
+        };
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
     }
     let line = match result {
         _ if global.json => json_object(command, result).to_string(),

@@ -98,6 +98,7 @@ pub fn summarised(summary: &Summary, store: &Store) -> Answer {
         "output": store.url(),
         "artifacts": summary.artifacts,
         "nothing_to_do": summary.nothing_to_do,
+        "standing_quarantined": summary.standing_quarantined,
     });
     Answer { exit, counts: summary.counts, text, fields }
 }
@@ -185,7 +186,7 @@ pub fn runs(command: &RunsCommand, desk: &Desk) -> Result<Answer, Refusal> {
                 values.push(json!({"run": run, "pipeline": record.pipeline, "outcome": outcome, "counts": counts}));
             }
             if lines.is_empty() {
-                lines.push(format!("{} has no runs", store.url()));
+                lines.push(format!("{} has no runs; what `cutout --out DIR` keeps lies in DIR/.selvedge", store.url()));
             }
             Ok(Answer::new(Exit::Done, lines.join("\n")).with(json!({"runs": values})))
         }

@@ -8,7 +8,7 @@ use crate::outcome::{Counts, Outcome};
 use crate::pipeline::plan::Retry;
 use crate::pipeline::{Kind, Limit, Limits, Pipeline, StageSpec, words};
 use crate::runner;
-use crate::stage::cutout::inputs::Source;
+use crate::stage::cutout::inputs::Listed;
 use crate::stage::cutout::naming::Naming;
 use crate::stage::tables::Tables;
 use crate::stage::{self, Context, Report};
@@ -123,6 +123,10 @@ pub fn cutout(args: &CutoutArgs, desk: &Desk) -> Result<Answer, Refusal> {
     if args.inputs.iter().any(|input| input == "-") || args.out == "-" || args.out.to_lowercase().ends_with(".png") {
         return one(args, settings, desk);
     }
+    let of_file = [".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp"];
+    if of_file.iter().any(|ending| args.out.to_lowercase().ends_with(ending)) {
+        return Err(Refusal::usage(format!("--out {}: cutouts are PNG; name a .png file, or a folder", args.out)));
+    }
     let location = format!("{}/.selvedge", args.out.trim_end_matches('/'));
     let pipeline = Pipeline {
         name: "cutout".to_owned(),
@@ -164,6 +168,9 @@ fn one(args: &CutoutArgs, mut settings: stage::cutout::Settings, desk: &Desk) ->
     let [input] = args.inputs.as_slice() else {
         return Err(Refusal::usage(format!("--out {} is one file; give one photo, or a folder to write to", args.out)));
     };
+    if args.out != "-" && !args.out.to_lowercase().ends_with(".png") {
+        return Err(Refusal::usage(format!("--out {}: one photo goes to a .png file or to -", args.out)));
+    }
     let memory = desk.store(&format!("memory://cutout-{}", id::token()))?;
     if input == "-" {
         let mut bytes = Vec::new();
@@ -179,7 +186,13 @@ fn one(args: &CutoutArgs, mut settings: stage::cutout::Settings, desk: &Desk) ->
     settings.out = format!("{}/out", memory.url());
     let context = alone(desk, memory.clone(), "cutout");
     let inputs = stage::cutout::open_inputs(&settings, memory.handle())?;
-    let sources: Vec<Source> = inputs.list()?.collect::<Result<_, _>>()?;
+    let mut sources = Vec::new();
+    for listed in inputs.list()? {
+        match listed? {
+            Listed::Source(source) => sources.push(source),
+            Listed::Unreadable(text) => return Err(Refusal(Exit::Failed, text)),
+        }
+    }
     if sources.len() != 1 {
         return Err(Refusal::usage(format!("{input} is a folder, and --out {} is one file", args.out)));
     }

@@ -7,7 +7,7 @@ use crate::digest::Fingerprint;
 use crate::event::{Events, Level, note};
 use crate::id;
 use crate::pipeline::plan::{Decision, Known, Retry, decide};
-use crate::stage::cutout::inputs::{Inputs, Source};
+use crate::stage::cutout::inputs::{Inputs, Listed, Source};
 use crate::stage::cutout::naming::{Meetings, Naming};
 use crate::stage::tables::{Place, Tables};
 use crate::storage::Store;
@@ -44,7 +44,7 @@ pub struct Rules<'a> {
 }
 
 /// Walks the listing and the ledger side by side and gives every item to `each`, in key order. Gives how many inputs could
-/// not be listed.
+/// not be listed; from then on nothing counts as gone, since it may only be out of sight.
 pub fn walk(
     inputs: &Inputs,
     known: impl Iterator<Item = Result<Known, Error>>,
@@ -57,16 +57,15 @@ pub fn walk(
     let mut unreadable = 0;
     let gone = |known: Known| Planned { source: None, known: Some(known), decision: None };
     for source in inputs.list().map_err(Error::of_stage("list"))? {
-        let source = match source {
-            Ok(source) => source,
-            Err(crate::stage::Error::Storage(crate::storage::Error::Unsupported { place, cause })) => {
+        let source = match source.map_err(Error::of_stage("list"))? {
+            Listed::Source(source) => source,
+            Listed::Unreadable(text) => {
                 unreadable += 1;
                 if unreadable <= MOST_TOLD {
-                    note(events, Level::Error, format!("{place} cannot be an input: {cause}"));
+                    note(events, Level::Error, text);
                 }
                 continue;
             }
-            Err(error) => return Err(Error::of_stage("list")(error)),
         };
         if let Some(met) = meetings.take(rules.naming, &source.name) {
             let output = rules.naming.output(&source.name);
@@ -74,14 +73,20 @@ pub fn walk(
             return Err(Error::Usage(format!("{text}; give --name full, or rename one")));
         }
         while let Some(row) = known.next_if(|row| row.as_ref().map_or(true, |row| row.key < source.name)) {
-            each(gone(row?))?;
+            let row = row?;
+            if inputs.is_whole() && unreadable == 0 {
+                each(gone(row))?;
+            }
         }
         let same = known.next_if(|row| row.as_ref().is_ok_and(|row| row.key == source.name)).transpose()?;
         let decision = decide(&source.etag, source.size, same.as_ref(), rules.fingerprint, rules.retry);
         each(Planned { source: Some(source), known: same, decision: Some(decision) })?;
     }
     for row in known {
-        each(gone(row?))?;
+        let row = row?;
+        if inputs.is_whole() && unreadable == 0 {
+            each(gone(row))?;
+        }
     }
     Ok(unreadable)
 }

@@ -60,7 +60,9 @@ pub struct Summary {
     pub artifacts: Vec<String>,
     /// Stages with more quarantined items than their limit allows.
     pub over_limit: Vec<String>,
-    /// Whether every stage found nothing to do.
+    /// Items that stand quarantined since earlier runs; they are among the cached ones.
+    pub standing_quarantined: u64,
+    /// Whether every stage found nothing to do, and nothing is over its limit.
     pub nothing_to_do: bool,
 }
 
@@ -201,6 +203,7 @@ fn recover(pipeline: &Pipeline, store: &Store, settings: &Settings, by: &Record)
                 "{text}; let it end with `finish`, or wait until it is silent for 90 s"
             )));
         }
+        let array = record.array;
         close(
             pipeline,
             store,
@@ -209,7 +212,23 @@ fn recover(pipeline: &Pipeline, store: &Store, settings: &Settings, by: &Record)
             "interrupted",
             Some(format!("ended by run {}", by.run)),
         )?;
+        if !array {
+            tidy(pipeline, store)?;
+        }
         note(&settings.events, Level::Info, format!("continuing after run {run}, which was interrupted"));
+    }
+    Ok(())
+}
+
+/// Removes what writers of a dead run left half-written: nobody else writes here while the lock is held.
+fn tidy(pipeline: &Pipeline, store: &Store) -> Result<(), Error> {
+    let now = store.wait(store.server_time("locks"))?;
+    store.wait(store.remove_partials(now))?;
+    for spec in &pipeline.stages {
+        if let Kind::Cutout(cutout) = &spec.kind {
+            let out = Store::open(&cutout.out, &cutout.options, store.handle().clone())?;
+            out.wait(out.remove_partials(now))?;
+        }
     }
     Ok(())
 }
@@ -339,7 +358,9 @@ fn all_stages(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &
         };
         if spec.limit.or(pipeline.limits.max_quarantine).is_some_and(|limit| !limit.allows(&judged)) {
             summary.over_limit.push(spec.name.clone());
+            summary.nothing_to_do = false;
         }
+        summary.standing_quarantined += standing;
         settings.events.emit(Event::StageFinished {
             stage: spec.name.clone(),
             counts: report.counts,
@@ -374,10 +395,9 @@ fn items_stage(
     parts.extend((plan.unreadable > 0).then(|| format!("{} could not be listed", plan.unreadable)));
     parts.extend((plan.gone > 0).then(|| format!("{} gone", plan.gone)));
     parts.extend((plan.left_over > 0).then(|| format!("{} left for a later run", plan.left_over)));
-    parts.extend(
-        (plan.standing_quarantined > 0)
-            .then(|| format!("{} still quarantined since earlier runs (selvedge retry)", plan.standing_quarantined)),
-    );
+    parts.extend((plan.standing_quarantined > 0).then(|| {
+        format!("{} still quarantined since earlier runs (retry takes them up again)", plan.standing_quarantined)
+    }));
     let report = Report { counts, summary: parts.join(", "), artifacts: vec![cutout.out.clone()] };
     Ok((report, todo == 0 && plan.gone == 0 && plan.unreadable == 0, plan.standing_quarantined))
 }

@@ -64,7 +64,7 @@ pub enum Error {
         text: String,
     },
     /// The bytes are no model that ONNX Runtime can run.
-    #[error("the model {model} cannot be opened: {detail}; check it with `selvedge model inspect`{hint}")]
+    #[error("the model {model} cannot be opened: {detail}; is it a whole ONNX file?{hint}")]
     Model {
         /// The model's name.
         model: String,

@@ -127,6 +127,11 @@ impl Store {
         Self { prefix: joined(&self.prefix, prefix), url, ..self.clone() }
     }
 
+    /// Whether it is a local folder: there an error of one file is that file's matter, not the store's.
+    pub fn is_folder(&self) -> bool {
+        matches!(self.backend, Backend::Folder(_))
+    }
+
     /// The runtime that waits, for opening further stores.
     pub fn handle(&self) -> &Handle {
         &self.handle

@@ -432,15 +432,19 @@ fn a_name_that_is_no_text_is_told_and_hides_no_neighbour() {
     let odd = std::ffi::OsStr::from_bytes(b"product-000003z\xff.jpg");
     let catalog = place.path().join("data/catalog");
     fs::copy(catalog.join("product-000001.jpg"), catalog.join(odd)).unwrap();
+    std::os::unix::fs::symlink("nowhere", catalog.join("a dangling link.jpg")).unwrap();
     let first = json(place.path(), 1, &["run", "night.toml"]);
-    assert_eq!(
-        (&first["counts"]["failed"], first["stages"]["cutout"].as_str().unwrap().contains("20 new")),
-        (&1.into(), true),
-        "{first}"
-    );
+    assert_eq!(first["counts"]["failed"], 2, "{first}");
+    assert!(first["stages"]["cutout"].as_str().unwrap().contains("20 new"), "{first}");
+    fs::remove_file(catalog.join("product-000005.jpg")).unwrap();
+    json(place.path(), 1, &["run", "night.toml"]);
+    let known = keys(&rows(&store(&place.path().join("store")), NIGHT)).len();
+    assert_eq!(known, 20, "nothing counts as gone while something could not be listed");
     fs::remove_file(catalog.join(odd)).unwrap();
-    let second = json(place.path(), 0, &["run", "night.toml"]);
-    assert_eq!(second["nothing_to_do"], true, "{second}");
+    fs::remove_file(catalog.join("a dangling link.jpg")).unwrap();
+    json(place.path(), 0, &["run", "night.toml"]);
+    assert_eq!(keys(&rows(&store(&place.path().join("store")), NIGHT)).len(), 19);
+    assert_eq!(json(place.path(), 0, &["run", "night.toml"])["nothing_to_do"], true);
 }
 
 #[test]

@@ -30,6 +30,15 @@ impl Source {
     }
 }
 
+/// One step of a listing.
+#[derive(Debug)]
+pub enum Listed {
+    /// A photo.
+    Source(Source),
+    /// Something that cannot be read as a photo, in words. Of a bucket, the listing ends there.
+    Unreadable(String),
+}
+
 /// Where photos are read from.
 pub struct Inputs {
     roots: Vec<Root>,
@@ -84,6 +93,11 @@ impl Inputs {
     /// The URLs of the folders that are read whole: nothing may be written below them.
     pub fn folders(&self) -> impl Iterator<Item = &str> {
         self.roots.iter().filter(|root| root.files.is_empty()).map(|root| root.store.url())
+    }
+
+    /// Whether all there is was asked for, so that what is not listed is gone; not so when files are named one by one.
+    pub fn is_whole(&self) -> bool {
+        self.roots.iter().all(|root| root.files.is_empty())
     }
 
     /// Every photo in ascending order of names, one at a time. Two photos of one name are refused, both named.
@@ -170,9 +184,17 @@ pub struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    fn pull(&mut self) -> Result<Option<Source>, Error> {
+    fn pull(&mut self) -> Result<Option<Listed>, Error> {
         if let Some(head) = self.heads.iter_mut().find(|head| matches!(head.next, Some(Err(_)))) {
-            return head.advance().transpose().map_err(Error::from);
+            let of_one = head.store.is_folder();
+            return match head.advance().transpose() {
+                Err(error @ crate::storage::Error::Unsupported { .. }) => {
+                    Ok(Some(Listed::Unreadable(error.to_string())))
+                }
+                Err(error) if of_one => Ok(Some(Listed::Unreadable(error.to_string()))),
+                Err(error) => Err(error.into()),
+                Ok(source) => Ok(source.map(Listed::Source)),
+            };
         }
         let name =
             |head: &Head<'_>| head.next.as_ref().and_then(|next| next.as_ref().ok()).map(|source| source.name.clone());
@@ -191,12 +213,12 @@ impl Listing<'_> {
             )));
         }
         self.last.clone_from(&source);
-        Ok(source)
+        Ok(source.map(Listed::Source))
     }
 }
 
 impl Iterator for Listing<'_> {
-    type Item = Result<Source, Error>;
+    type Item = Result<Listed, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.pull().transpose()

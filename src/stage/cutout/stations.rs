@@ -204,6 +204,7 @@ fn fetch(line: &Line<'_>, source: Source) -> Result<Job<Bytes>, Stop> {
         Err(error @ storage::Error::NotFound { .. }) => (Outcome::Quarantined, Reason::Vanished, error),
         Err(error @ storage::Error::Changed { .. }) => (Outcome::Failed, Reason::ChangedSincePlan, error),
         Err(error @ storage::Error::Transient { .. }) => (Outcome::Quarantined, Reason::TransientExhausted, error),
+        Err(error) if store.is_folder() => (Outcome::Failed, Reason::Unreadable, error),
         Err(error) => return Err(Stop::Line(error.into())),
     };
     Err(job.end(outcome, reason, error.to_string()))
