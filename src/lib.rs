@@ -19,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod digest;
 pub mod event;
+pub mod graph;
 pub mod id;
 pub mod image;
 pub mod outcome;
