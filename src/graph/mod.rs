@@ -1,8 +1,15 @@
 //! Networks as graphs of standard ONNX operators: reading, writing, building, differentiating; and the weights that fill
 //! them. Must not know ONNX Runtime, storage, pipelines or images: values in, values out.
 
+mod build;
 mod error;
+mod fold;
+mod ir;
+mod map;
+pub mod onnx;
+mod shape;
 mod tensor;
 
 pub use error::Error;
+pub use ir::{Attribute, Attributes, Graph, Node, TensorType, Value};
 pub use tensor::{Element, Tensor};
