@@ -1,7 +1,7 @@
 //! What can be said of the runtime and the GPU before any work. Must not know models but its own tiny one.
 
-use super::session::{Session, SessionSettings};
-use super::{Device, Error, Library, Runtime};
+
+use super::{Device, Error, Library, Runtime, Session, SessionSettings};
 use crate::cancel::Cancel;
 use ort::ep::{self, ExecutionProvider};
 use serde::Serialize;

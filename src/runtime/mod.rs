@@ -9,13 +9,16 @@ mod device;
 mod doctor;
 mod error;
 mod library;
+mod open;
 mod session;
+mod watch;
 
 pub use device::Device;
 pub use doctor::{Cuda, Diagnosis};
 pub use error::Error;
 pub use library::{FoundBy, Library, Runtime, locate};
-pub use session::{Dimension, Placement, Session, SessionSettings, Tensor, ValueInfo};
+pub use open::{Model, Placement, SessionSettings};
+pub use session::{Dimension, Session, Tensor, ValueInfo};
 
 /// The interface of ONNX Runtime that this program is built for: at least version `1.MINOR_NEEDED` must be loaded.
 pub const MINOR_NEEDED: u32 = ort::MINOR_VERSION;
