@@ -107,20 +107,12 @@ impl Session {
             let wanted = wanted.unwrap_or(usize::MAX);
             return Err(Error::Shape { shape: shape.to_vec(), wanted, found: data.len() });
         }
-        self.expect("input", &self.inputs, input)?;
+        expect(&self.model, "input", &self.inputs, input)?;
         for output in outputs {
-            self.expect("output", &self.outputs, output)?;
+            expect(&self.model, "output", &self.outputs, output)?;
         }
         let binding = self.bind(input, shape, data, outputs).map_err(|error| self.failed(&error))?;
         self.run_bound(&binding, outputs, cancel)
-    }
-
-    fn expect(&self, kind: &'static str, values: &[ValueInfo], name: &str) -> Result<(), Error> {
-        if values.iter().any(|value| value.name == name) {
-            return Ok(());
-        }
-        let known = values.iter().map(|value| value.name.as_str()).collect::<Vec<_>>().join(", ");
-        Err(Error::UnknownValue { model: self.model.clone(), kind, name: name.to_owned(), known })
     }
 
     fn failed(&self, error: &ort::Error) -> Error {
@@ -183,4 +175,24 @@ fn element(kind: &ValueType) -> String {
         Some(element) => element.to_string(),
         None => kind.to_string(),
     }
+}
+
+/// Names that an error lists before it only counts the rest.
+const MOST_LISTED: usize = 20;
+
+/// The value of this name among a model's inputs or outputs.
+pub(super) fn expect<'a>(
+    model: &str,
+    kind: &'static str,
+    values: &'a [ValueInfo],
+    name: &str,
+) -> Result<&'a ValueInfo, Error> {
+    values.iter().find(|value| value.name == name).ok_or_else(|| {
+        let listed = values.iter().take(MOST_LISTED).map(|value| value.name.as_str());
+        let mut known = listed.collect::<Vec<_>>().join(", ");
+        if let Some(rest) = values.len().checked_sub(MOST_LISTED).filter(|rest| *rest > 0) {
+            known.push_str(&format!(" and {rest} more"));
+        }
+        Error::UnknownValue { model: model.to_owned(), kind, name: name.to_owned(), known }
+    })
 }
