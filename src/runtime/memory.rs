@@ -5,6 +5,21 @@ use super::{Array, Device, Element, Error, Model, Runtime, SessionSettings, arra
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::value::DynTensor;
 
+/// A tensor with its type and lengths.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) element: Element,
+    pub(super) dims: Vec<usize>,
+    pub(super) tensor: DynTensor,
+}
+
+impl Held {
+    /// Its content is not to be relied on.
+    pub(super) fn new(memory: &Memory, element: Element, dims: &[usize]) -> Result<Self, ort::Error> {
+        Ok(Self { element, dims: dims.to_vec(), tensor: memory.allocate(element, dims)? })
+    }
+}
+
 /// Where tensors are allocated.
 #[derive(Debug)]
 pub(super) struct Memory {

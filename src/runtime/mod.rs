@@ -6,6 +6,7 @@
 //! stay on the device from run to run, in a [`State`]. Tensors are row-major, the last axis the fastest.
 
 mod array;
+mod bind;
 mod device;
 mod doctor;
 mod error;

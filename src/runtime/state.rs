@@ -5,6 +5,7 @@ use super::memory::Memory;
 use super::{Array, Device, Element, Error, Runtime};
 use ort::value::DynTensor;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Named tensors on one device. Each has a current buffer, which steps read, and from the first step that writes it a
 /// spare one, which that step fills; then the two change places. So a step that fails has changed nothing, and no buffer
@@ -13,6 +14,15 @@ use std::collections::BTreeMap;
 pub struct State {
     memory: Memory,
     slots: BTreeMap<String, Slot>,
+    /// Another number for each state and each set of its tensors.
+    layout: u64,
+}
+
+/// The number of the latest layout; 0 is none.
+static LAYOUTS: AtomicU64 = AtomicU64::new(0);
+
+fn new_layout() -> u64 {
+    LAYOUTS.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
 }
 
 /// The two buffers of a name.
@@ -35,7 +45,7 @@ impl State {
     /// An empty state on a device: the one that [`Step::placement`](super::Step::placement) tells, since a step runs only
     /// with a state of its own device. [`Device::Auto`] is the first GPU, else the processor.
     pub fn new(runtime: &Runtime, device: Device) -> Result<Self, Error> {
-        Ok(Self { memory: Memory::of(runtime, device)?, slots: BTreeMap::new() })
+        Ok(Self { memory: Memory::of(runtime, device)?, slots: BTreeMap::new(), layout: new_layout() })
     }
 
     /// Where it lies; never [`Device::Auto`].
@@ -46,7 +56,7 @@ impl State {
     /// Puts a tensor in, or new numbers into one that is there. One of the same type and shape keeps its buffers.
     pub fn set(&mut self, name: &str, array: &Array) -> Result<(), Error> {
         let device = self.device();
-        let failed = |error: ort::Error| failed(device, name, &error);
+        let failed = |error: ort::Error| not_kept(device, name, &error);
         let fits = |slot: &&mut Slot| slot.element == array.element() && slot.dims == array.dims();
         if let Some(slot) = self.slots.get_mut(name).filter(fits) {
             return self.memory.write(array, &mut slot.current).map_err(failed);
@@ -55,17 +65,19 @@ impl State {
         self.memory.write(array, &mut current).map_err(failed)?;
         let slot = Slot { element: array.element(), dims: array.dims().to_vec(), current, spare: None };
         self.slots.insert(name.to_owned(), slot);
+        self.layout = new_layout();
         Ok(())
     }
 
     /// A copy of a tensor, from the device.
     pub fn get(&self, name: &str) -> Result<Array, Error> {
         let slot = self.slot(name)?;
-        self.memory.read(slot.element, &slot.dims, &slot.current).map_err(|error| failed(self.device(), name, &error))
+        self.memory.read(slot.element, &slot.dims, &slot.current).map_err(|error| not_kept(self.device(), name, &error))
     }
 
-    /// Takes a tensor out and frees its buffers; whether there was one.
+    /// Takes a tensor out; whether there was one. Its buffers are freed once no step remembers them.
     pub fn remove(&mut self, name: &str) -> bool {
+        self.layout = new_layout();
         self.slots.remove(name).is_some()
     }
 
@@ -89,6 +101,11 @@ impl State {
         self.slots.values().map(Slot::bytes).fold(0, usize::saturating_add)
     }
 
+    /// Changes whenever buffers come or go; two buffers of a name that change places change nothing.
+    pub(super) fn layout(&self) -> u64 {
+        self.layout
+    }
+
     pub(super) fn memory(&self) -> &Memory {
         &self.memory
     }
@@ -107,7 +124,7 @@ impl State {
             None => self
                 .memory
                 .allocate(slot.element, &slot.dims)
-                .map_err(|error| failed(self.memory.device(), name, &error))?,
+                .map_err(|error| not_kept(self.memory.device(), name, &error))?,
         };
         Ok(slot.spare.insert(spare))
     }
@@ -116,7 +133,7 @@ impl State {
     pub(super) fn read_spare(&self, name: &str) -> Result<Array, Error> {
         let slot = self.slot(name)?;
         let spare = slot.spare.as_ref().ok_or_else(|| missing(name, self.slots.len()))?;
-        self.memory.read(slot.element, &slot.dims, spare).map_err(|error| failed(self.device(), name, &error))
+        self.memory.read(slot.element, &slot.dims, spare).map_err(|error| not_kept(self.device(), name, &error))
     }
 
     /// Makes the spare buffer of a name the current one.
@@ -134,7 +151,7 @@ impl State {
 }
 
 /// What is reported when a buffer cannot be made, filled or copied.
-pub(super) fn failed(device: Device, name: &str, error: &ort::Error) -> Error {
+pub(super) fn not_kept(device: Device, name: &str, error: &ort::Error) -> Error {
     Error::State { name: name.to_owned(), device: device.to_string(), detail: error.to_string() }
 }
 

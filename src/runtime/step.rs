@@ -1,21 +1,22 @@
 //! A graph that is run over and over with a state: a training step, a part of one, or an evaluation. Must not know what
 //! it computes.
 
+use super::bind::{Bindings, Wanted, Write, records};
+use super::memory::Held;
 use super::open::{Purpose, open};
 use super::session::{describe, expect};
-use super::state::failed as not_kept;
+use super::state::not_kept;
 use super::watch::cancellable;
 use super::{Array, Dimension, Element, Error, Model, Placement, Runtime, SessionSettings, State, ValueInfo, array};
 use crate::cancel::Cancel;
-use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
-use ort::session::{IoBinding, RunOptions};
-use ort::value::DynTensor;
+use ort::session::RunOptions;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// An opened graph. Inputs that a [`State`] has by name are read from it, the others are given to each run; some outputs
 /// are written back into the state. One step may share its state with others; one thread at a time runs it, and where
-/// CUDA graphs are on always the same one.
+/// CUDA graphs are on always the same one. A step remembers the buffers of the state that it last ran with and so keeps
+/// them from being freed.
 #[derive(Debug)]
 pub struct Step {
     model: String,
@@ -24,36 +25,9 @@ pub struct Step {
     outputs: Vec<ValueInfo>,
     writes: Vec<Write>,
     placement: Placement,
-    binding: IoBinding,
-    /// Where outputs go that the caller wants.
-    reply: MemoryInfo<'static>,
+    bindings: Bindings,
     /// Inputs given per run. They keep their addresses for as long as they keep their shapes.
     given: BTreeMap<String, Held>,
-    /// With CUDA graphs: the recordings, and the outputs that they fill.
-    recordings: Option<Recordings>,
-}
-
-/// An output that is the next value of a tensor of the state.
-#[derive(Debug)]
-struct Write {
-    state: String,
-    output: ValueInfo,
-}
-
-/// A tensor on the device.
-#[derive(Debug)]
-struct Held {
-    element: Element,
-    dims: Vec<usize>,
-    tensor: DynTensor,
-}
-
-/// A recording replays with the very addresses that it was made with, so there is one for each set of addresses: two
-/// for a step that is alone with its state. The library keeps them for as long as the session.
-#[derive(Debug, Default)]
-struct Recordings {
-    addresses: Vec<Vec<usize>>,
-    outputs: BTreeMap<String, Held>,
 }
 
 impl Step {
@@ -80,18 +54,14 @@ impl Step {
             checked.push(Write { state: state.clone(), output });
         }
         let failed = |error: ort::Error| Error::Run { model: name.to_owned(), detail: error.to_string() };
-        let reply = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput);
-        let on_gpu = placement.device != super::Device::Cpu;
         Ok(Self {
             model: name.to_owned(),
             inputs: session.inputs().iter().map(describe).collect(),
             outputs,
             writes: checked,
+            bindings: Bindings::new(records(settings.cuda_graph, placement.device)).map_err(failed)?,
             placement,
-            binding: session.create_binding().map_err(failed)?,
-            reply: reply.map_err(failed)?,
             given: BTreeMap::new(),
-            recordings: (settings.cuda_graph && on_gpu).then(Recordings::default),
             session,
         })
     }
@@ -165,17 +135,14 @@ impl Step {
         }
         self.check(state, inputs, outputs)?;
         self.take(state, inputs)?;
-        let result = self.bind(state, outputs).and_then(|recording| {
-            let options = self.options(recording, profile).map_err(|error| self.failed(&error))?;
-            self.run_bound(state, outputs, cancel, &options)
-        });
-        // Between runs nothing but the state holds on to its buffers.
-        self.binding.clear();
+        let Self { model, session, inputs, outputs: all, writes, bindings, given, .. } = self;
+        let wanted = Wanted { model, session, inputs, outputs: all, writes, given, replies: outputs };
+        let bound = bindings.bind(wanted, state)?;
+        let result = self.run_bound(bound, state, outputs, cancel, profile);
+        if result.is_err() {
+            self.bindings.forget(bound);
+        }
         result
-    }
-
-    fn failed(&self, error: &ort::Error) -> Error {
-        Error::Run { model: self.model.clone(), detail: error.to_string() }
     }
 
     /// Whether everything fits, before anything is touched.
@@ -237,15 +204,13 @@ impl Step {
     /// Copies what was given into its place on the device.
     fn take(&mut self, state: &State, inputs: &[(&str, &Array)]) -> Result<(), Error> {
         let memory = state.memory();
+        // What was given to an earlier run may be in the state by now.
+        self.given.retain(|name, _| inputs.iter().any(|(given, _)| given == name));
         for (name, array) in inputs {
             let failed = |error: ort::Error| not_kept(memory.device(), name, &error);
             let mut held = match self.given.remove(*name) {
                 Some(held) if held.element == array.element() && held.dims == array.dims() => held,
-                _ => Held {
-                    element: array.element(),
-                    dims: array.dims().to_vec(),
-                    tensor: memory.allocate(array.element(), array.dims()).map_err(failed)?,
-                },
+                _ => Held::new(memory, array.element(), array.dims()).map_err(failed)?,
             };
             memory.write(array, &mut held.tensor).map_err(failed)?;
             self.given.insert((*name).to_owned(), held);
@@ -253,78 +218,32 @@ impl Step {
         Ok(())
     }
 
-    /// Binds every input and the outputs that are wanted; an output that nobody binds is not copied from a GPU. Gives the
-    /// number of the recording for these addresses, with CUDA graphs.
-    fn bind(&mut self, state: &mut State, outputs: &[&str]) -> Result<Option<usize>, Error> {
-        let Self { model, inputs, writes, binding, given, reply, recordings, .. } = self;
-        let failed = |error: ort::Error| Error::Run { model: model.clone(), detail: error.to_string() };
-        let mut addresses = Vec::new();
-        for input in inputs.iter() {
-            let tensor = match given.get(&input.name) {
-                Some(held) if !state.contains(&input.name) => &held.tensor,
-                _ => state.current(&input.name)?,
-            };
-            addresses.push(tensor.data_ptr().addr());
-            binding.bind_input(input.name.as_str(), tensor).map_err(failed)?;
-        }
-        // Should an input have had to be copied elsewhere, that may still be under way.
-        binding.synchronize_inputs().map_err(failed)?;
-        for write in writes.iter() {
-            let spare = state.spare(&write.state)?;
-            addresses.push(spare.data_ptr().addr());
-            binding.bind_output(write.output.name.as_str(), spare).map_err(failed)?;
-        }
-        for name in outputs {
-            if writes.iter().any(|write| write.output.name == *name) {
-                continue;
-            }
-            let Some(recordings) = recordings else {
-                binding.bind_output_to_device(*name, reply).map_err(failed)?;
-                continue;
-            };
-            let held = recordings.output(model, state, expect(model, "output", &self.outputs, name)?)?;
-            addresses.push(held.tensor.data_ptr().addr());
-            binding.bind_output(*name, &mut held.tensor).map_err(failed)?;
-        }
-        Ok(recordings.as_mut().map(|recordings| recordings.number(addresses)))
-    }
-
-    fn options(&self, recording: Option<usize>, profile: Option<&Path>) -> Result<RunOptions, ort::Error> {
-        let mut options = RunOptions::new()?;
-        if let Some(number) = recording {
-            options.set("gpu_graph_id", number.to_string())?;
-        }
-        if let Some(prefix) = profile {
-            options.enable_profiling(prefix)?;
-        }
-        Ok(options)
-    }
-
     fn run_bound(
         &mut self,
-        state: &mut State,
+        bound: usize,
+        state: &State,
         outputs: &[&str],
         cancel: &Cancel,
-        options: &RunOptions,
+        profile: Option<&Path>,
     ) -> Result<Vec<Array>, Error> {
-        let Self { model, session, writes, binding, recordings, .. } = self;
+        let Self { model, session, writes, bindings, .. } = self;
         let failed = |error: ort::Error| Error::Run { model: model.clone(), detail: error.to_string() };
-        let values = cancellable(model, cancel, options, |options| {
-            let values = session.run_binding_with_options(binding, options)?;
-            binding.synchronize_outputs()?;
+        let lost = |what: &str| failed(ort::Error::new(format!("{what} did not come back")));
+        let bound = bindings.get(bound).ok_or_else(|| lost("its binding"))?;
+        let options = options(bound.recording, profile).map_err(failed)?;
+        let values = cancellable(model, cancel, &options, |options| {
+            let values = session.run_binding_with_options(&bound.binding, options)?;
+            bound.binding.synchronize_outputs()?;
             Ok(values)
         })?;
         let mut arrays = Vec::with_capacity(outputs.len());
         for name in outputs {
-            let held = recordings.as_ref().and_then(|recordings| recordings.outputs.get(*name));
-            arrays.push(if let Some(written) = writes.iter().find(|write| write.output.name == *name) {
-                state.read_spare(&written.state)?
-            } else if let Some(held) = held {
+            arrays.push(if let Some(write) = writes.iter().find(|write| write.output.name == *name) {
+                state.read_spare(&write.state)?
+            } else if let Some(held) = bindings.recorded(name) {
                 state.memory().read(held.element, &held.dims, &held.tensor).map_err(failed)?
             } else {
-                let value = values
-                    .get(name)
-                    .ok_or_else(|| failed(ort::Error::new(format!("the output `{name}` did not come back"))))?;
+                let value = values.get(name).ok_or_else(|| lost(&format!("the output `{name}`")))?;
                 array::read(value).map_err(failed)?
             });
         }
@@ -332,42 +251,15 @@ impl Step {
     }
 }
 
-impl Recordings {
-    /// The place on the device that an output of fixed lengths always goes to.
-    fn output(&mut self, model: &str, state: &State, output: &ValueInfo) -> Result<&mut Held, Error> {
-        let refused = |detail: String| Error::Run { model: model.to_owned(), detail };
-        let held = match self.outputs.remove(&output.name) {
-            Some(held) => held,
-            None => {
-                let element = Element::named(&output.element);
-                let fixed = |dimension: &Dimension| match dimension {
-                    Dimension::Fixed(length) => Some(*length),
-                    Dimension::Dynamic(_) => None,
-                };
-                let dims: Option<Vec<usize>> = output.shape.iter().map(fixed).collect();
-                let (Some(element), Some(dims)) = (element, dims) else {
-                    return Err(refused(format!(
-                        "`{output}` has no fixed size, which a CUDA graph needs; switch it off"
-                    )));
-                };
-                let memory = state.memory();
-                let tensor =
-                    memory.allocate(element, &dims).map_err(|error| not_kept(memory.device(), &output.name, &error))?;
-                Held { element, dims, tensor }
-            }
-        };
-        Ok(self.outputs.entry(output.name.clone()).or_insert(held))
+fn options(recording: Option<usize>, profile: Option<&Path>) -> Result<RunOptions, ort::Error> {
+    let mut options = RunOptions::new()?;
+    if let Some(number) = recording {
+        options.set("gpu_graph_id", number.to_string())?;
     }
-
-    /// The number of the recording for these addresses; counted from 1, since 0 is the library's default.
-    fn number(&mut self, addresses: Vec<usize>) -> usize {
-        let known = self.addresses.iter().position(|known| *known == addresses);
-        let place = known.unwrap_or_else(|| {
-            self.addresses.push(addresses);
-            self.addresses.len().saturating_sub(1)
-        });
-        place.saturating_add(1)
+    if let Some(prefix) = profile {
+        options.enable_profiling(prefix)?;
     }
+    Ok(options)
 }
 
 /// Adds the nodes of a profile in Chrome's trace format.

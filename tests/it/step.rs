@@ -318,5 +318,4 @@ fn a_state_of_100_mb_takes_twice_that_and_no_more_however_many_steps_are_run() {
     }
     assert_eq!(state.bytes(), 200 * MB + 16);
     assert!(seen.iter().all(|bytes| *bytes < 240 * MB), "{seen:?}");
-    println!("{:?} MB", seen.iter().map(|bytes| bytes / MB).collect::<Vec<_>>());
 }
