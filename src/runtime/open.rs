@@ -37,12 +37,10 @@ pub struct SessionSettings {
     pub cuda_graph: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_on(flag: &bool) -> bool {
     *flag
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_off(flag: &bool) -> bool {
     !*flag
 }
@@ -187,12 +185,17 @@ fn commit(
         ErrorCode::InvalidProtobuf | ErrorCode::InvalidGraph | ErrorCode::NoModel | ErrorCode::NoSuchFile => {
             model_error(error)
         }
-        _ if error.to_string().contains("fallback to CPU EP") => Error::DeviceUnavailable {
+        _ if lacks_kernels(&error.to_string()) => Error::DeviceUnavailable {
             device: Device::Cuda(number).to_string(),
             detail: format!("it has no kernel for some operators of {name}, and a step runs whole or not at all"),
         },
         _ => unavailable(error),
     })
+}
+
+/// Whether the library says that operators would be left to the processor; with CUDA graphs it says so in other words.
+fn lacks_kernels(detail: &str) -> bool {
+    detail.contains("fallback to CPU EP") || detail.contains("have not been partitioned to the CUDA")
 }
 
 fn load(builder: &mut SessionBuilder, model: Model<'_>) -> Result<ort::session::Session, ort::Error> {
