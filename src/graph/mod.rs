@@ -1,15 +1,21 @@
 //! Networks as graphs of standard ONNX operators: reading, writing, building, differentiating; and the weights that fill
 //! them. Must not know ONNX Runtime, storage, pipelines or images: values in, values out.
 
+mod batch_norm;
 mod build;
 mod error;
 mod fold;
+mod grad;
+mod import;
 mod ir;
 mod map;
 pub mod onnx;
+mod resample;
 mod shape;
 mod tensor;
 
 pub use error::Error;
+pub use grad::gradients;
+pub use import::{ImportSettings, Imported, ImportedRunning, ImportedTensor, import};
 pub use ir::{Attribute, Attributes, Graph, Node, TensorType, Value};
 pub use tensor::{Element, Tensor};
