@@ -3,6 +3,7 @@
 
 mod error;
 mod tensor;
+pub mod weights;
 
 pub use error::Error;
 pub use tensor::{Element, Tensor};
