@@ -97,8 +97,8 @@ pub fn to_canonical(weights: Weights) -> Result<Weights, Error> {
         }
     }
     let bias = "backbone.patch_embed.projection.bias";
-    let outputs =
-        tensors.get("backbone.patch_embed.projection.weight").and_then(|weight| weight.dims().first().copied());
+    let weight = tensors.get("backbone.patch_embed.projection.weight").filter(|weight| !weight.is_empty());
+    let outputs = weight.and_then(|weight| weight.dims().first().copied());
     if let Some(outputs) = outputs.filter(|_| !tensors.contains_key(bias)) {
         tensors.insert(bias.into(), Tensor::full(&[outputs], 0.0));
     }
@@ -179,7 +179,8 @@ fn transposed(tensor: &Tensor, rows: usize, columns: usize) -> Result<Tensor, Er
     let size = Element::size(tensor.element());
     let data = tensor.data();
     let mut out = BytesMut::with_capacity(data.len());
-    for column in 0..columns {
+    // An axis of length 0 leaves nothing to do, however long the other says it is.
+    for column in 0..columns.min(data.len()) {
         for row in 0..rows {
             let at = (row * columns + column) * size;
             out.extend_from_slice(data.get(at..at + size).unwrap_or_default());
@@ -236,6 +237,17 @@ mod tests {
         let weights = to_canonical(of(&[("backbone.patch_embed.projection.weight", &[4, 3, 2, 2])])).unwrap();
         let bias = weights.tensors.get("backbone.patch_embed.projection.bias").unwrap();
         assert_eq!(bias, &Tensor::full(&[4], 0.0));
+    }
+
+    #[test]
+    fn an_empty_matrix_that_claims_to_be_long_costs_nothing() {
+        let empty = Tensor::f32(&[0, 1 << 40], &[]).unwrap();
+        let mut weights = of(&[("encoder.blocks.0.norm1.bias", &[2])]);
+        weights.tensors.insert("decoder.proj_patch".into(), empty);
+        let long = Tensor::f32(&[1 << 40, 0, 1, 1], &[]).unwrap();
+        weights.tensors.insert("encoder.patch_embed.proj.weight".into(), long);
+        let canonical = to_canonical(weights).unwrap();
+        assert_eq!(canonical.tensors.get("decode_head.patch_proj.weight").unwrap().dims(), [1 << 40, 0]);
     }
 
     #[test]

@@ -45,12 +45,15 @@ pub(super) struct Storage {
 /// A tensor: a window on a storage.
 #[derive(Debug, Clone)]
 pub(super) struct View {
+    /// Where the elements are.
     pub storage: Storage,
     /// The type of the elements; `None` if that is not supported.
     pub element: Option<Element>,
     /// The first element, counted in elements, as the strides are.
     pub offset: usize,
+    /// Lengths of the axes.
     pub dims: Vec<usize>,
+    /// How many elements further the next of each axis lies; as many as `dims`.
     pub strides: Vec<usize>,
 }
 
