@@ -3,7 +3,7 @@
 
 use super::file::{Weights, part};
 use super::pickle::{PICKLE_LIMIT, Pickled, unpickle};
-use super::values::{Id, Node, Storage, Values, View, kind};
+use super::values::{Id, Node, Storage, Values, View, kind, short};
 use crate::graph::{Element, Error, Tensor};
 use bytes::{Bytes, BytesMut};
 use std::collections::{BTreeMap, HashMap};
@@ -181,7 +181,7 @@ fn state_dict<'a>(
     let mut pairs = dict(values, root).ok_or_else(|| no_dict(root))?;
     // A checkpoint in a checkpoint happens; one in itself cannot be followed for ever.
     for _ in 0..3 {
-        let inner = KEYS.iter().find_map(|key| get(values, pairs, key).filter(|id| dict(values, *id).is_some()));
+        let inner = KEYS.iter().find_map(|key| get(values, pairs, key).filter(|id| leads_to_tensors(values, *id)));
         let Some(inner) = inner else { break };
         skipped(values, pairs.iter().filter(|(_, value)| *value != inner), metadata);
         pairs = dict(values, inner).ok_or_else(|| no_dict(inner))?;
@@ -202,17 +202,20 @@ fn state_dict<'a>(
     Ok(tensors)
 }
 
+/// Whether a dict holds tensors, or another of the places where programs put them.
+fn leads_to_tensors(values: &Values, id: Id) -> bool {
+    dict(values, id).is_some_and(|pairs| {
+        let tensor = |(_, value): &(Id, Id)| matches!(values.node(*value), Node::Tensor(_));
+        pairs.iter().any(tensor) || KEYS.iter().any(|key| get(values, pairs, key).is_some())
+    })
+}
+
 fn skipped<'a>(values: &Values, pairs: impl Iterator<Item = &'a (Id, Id)>, metadata: &mut BTreeMap<String, String>) {
     let told = pairs.filter_map(|(key, value)| match values.node(*key) {
         Node::Text(key) => Some((format!("skipped.{}", short(key)), describe(values, *value))),
         _ => None,
     });
     metadata.extend(told);
-}
-
-fn short(text: &str) -> String {
-    let cut: String = text.chars().take(60).collect();
-    if cut.len() < text.len() { cut + "…" } else { cut }
 }
 
 fn describe(values: &Values, id: Id) -> String {

@@ -1,5 +1,6 @@
 //! Named tensors and the file they come from, told apart by what the file holds. Must not know networks.
 
+use super::values::short;
 use super::{checkpoint, map_file, safetensors_file};
 use crate::graph::{Error, Tensor};
 use bytes::Bytes;
@@ -7,6 +8,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+
+const NAME_LIMIT: usize = 512;
 
 /// Tensors by name, and what else the file says in words.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,15 +27,17 @@ pub fn read_weights(path: &Path) -> Result<Weights, Error> {
 
 /// As [`read_weights`], of bytes that `what` names in errors.
 pub(super) fn read_bytes(what: &str, bytes: &Bytes) -> Result<Weights, Error> {
-    match kind(bytes) {
+    let broken = |detail| Error::Format { what: what.into(), wanted: "safetensors file or PyTorch checkpoint", detail };
+    let weights = match kind(bytes) {
         Kind::Safetensors => safetensors_file::read(what, bytes),
         Kind::Zip => checkpoint::read_zip(what, bytes),
         Kind::Legacy => checkpoint::read_legacy(what, bytes),
-        Kind::Unknown(seen) => Err(Error::Format {
-            what: what.into(),
-            wanted: "safetensors file or PyTorch checkpoint",
-            detail: format!("{seen}; give a .safetensors or .pth file"),
-        }),
+        Kind::Unknown(seen) => Err(broken(format!("{seen}; give a .safetensors or .pth file"))),
+    }?;
+    // Names are told to people and become names of nodes.
+    match weights.tensors.keys().find(|name| name.len() > NAME_LIMIT || name.chars().any(char::is_control)) {
+        Some(name) => Err(broken(format!("{} is no name for a tensor", short(name)))),
+        None => Ok(weights),
     }
 }
 
@@ -119,6 +124,19 @@ mod tests {
         let error = read_weights(&folder.path().join("absent.pth")).unwrap_err().to_string();
         assert!(error.contains("absent.pth") && error.contains("check that it is there"), "{error}");
         assert!(read_weights(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_name_that_a_terminal_would_obey_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w");
+        for name in ["a\u{1b}[2J".to_owned(), "a".repeat(513)] {
+            let tensors = BTreeMap::from([(name, Tensor::scalar(1.0))]);
+            crate::graph::weights::write_pth(&path, &Weights { tensors, ..Weights::default() }, None).unwrap();
+            let error = read_weights(&path).unwrap_err().to_string();
+            assert!(error.contains("is no name for a tensor") && !error.contains('\u{1b}'), "{error}");
+            assert!(error.len() < 300);
+        }
     }
 
     #[test]

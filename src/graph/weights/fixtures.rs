@@ -55,6 +55,9 @@ fn what_stands_beside_the_tensors_is_told_in_short() {
     let mmseg = fixture("mmseg.pth").unwrap();
     assert_eq!(told(&mmseg, "meta"), "a dict of 10");
     assert_eq!(mmseg.metadata.len(), 2);
+    let beside = fixture("beside.pth").unwrap();
+    assert_eq!(beside.tensors.keys().collect::<Vec<_>>(), ["w"]);
+    assert_eq!(told(&beside, "model"), "a dict of 1");
     let mmengine = fixture("mmengine.pth").unwrap();
     assert_eq!(told(&mmengine, "message_hub"), "a dict of 1");
     assert_eq!(mmengine.tensors.len(), 1);

@@ -3,7 +3,7 @@
 //! the answer. What it allocates is bounded by the pickle's own length and by the limits below.
 
 use super::globals::{Global, global};
-use super::values::{Id, Node, VALUE_LIMIT, Values, kind};
+use super::values::{Id, Node, VALUE_LIMIT, Values, kind, short};
 use crate::graph::Error;
 use std::collections::HashMap;
 
@@ -312,7 +312,7 @@ impl<'a> Machine<'a> {
     fn global(&mut self, module: &str, name: &str) -> Result<(), Error> {
         match global(module, name) {
             Some(known) => self.push(Node::Global(known)),
-            None => Err(self.refused(&format!("it asks for {module}.{name}"))),
+            None => Err(self.refused(&format!("it asks for {}.{}", short(module), short(name)))),
         }
     }
 

@@ -152,3 +152,10 @@ pub(super) fn kind(node: &Node) -> &'static str {
         Node::Opaque(name) => name,
     }
 }
+
+/// A text of the file for people: not long, and nothing that a terminal would obey.
+pub(super) fn short(text: &str) -> String {
+    let mut letters = text.chars();
+    let start: String = letters.by_ref().take(60).flat_map(char::escape_debug).collect();
+    if letters.next().is_some() { start + "…" } else { start }
+}
