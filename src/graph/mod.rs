@@ -13,6 +13,7 @@ pub mod onnx;
 mod resample;
 mod shape;
 mod tensor;
+pub mod weights;
 
 pub use error::Error;
 pub use grad::gradients;
