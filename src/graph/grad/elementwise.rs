@@ -44,9 +44,10 @@ pub(super) fn rule(back: &mut Back<'_>) -> Result<(), Error> {
             Ok(())
         }
         "Clip" => {
+            // On the limit itself there is no gradient, as in PyTorch.
             let (x, dy) = (back.x(0)?, back.dy()?);
             let mut dx = dy;
-            for (place, test) in [(1, "GreaterOrEqual"), (2, "LessOrEqual")] {
+            for (place, test) in [(1, "Greater"), (2, "Less")] {
                 if let Some(limit) = back.node.input(place) {
                     let inside = back.graph.op(test, &[x, limit], Attributes::new())?;
                     let inside = back.graph.cast(inside, back.graph.kind(dy).element)?;

@@ -73,6 +73,7 @@ impl Reader<'_> {
             "Tile" => one(self.tile(call)?),
             "Pad" => one(self.pad(call)?),
             "CumSum" => one(self.cumulative_sum(call)?),
+            "GatherND" => one(self.gather_nd(call)?),
             "Resize" => {
                 // Inputs that only fill a place: the region of interest, and an empty one of scales and sizes.
                 let full = |place: usize| call.input(place).filter(|value| !self.graph.kind(*value).is_empty());
@@ -111,10 +112,20 @@ impl Reader<'_> {
                 inputs.push(Some(self.graph.ints(&values)));
             }
         }
-        if call.op == "Split" {
-            // Which parts are wanted does not change how many there are.
-            attributes.remove("num_outputs");
-            return self.keep(call, inputs, attributes);
+        if call.op == "Split" && inputs.get(1).copied().flatten().is_none() {
+            // The lengths are written out, since how they follow from the number of parts depends on the version.
+            let count = match attributes.remove("num_outputs") {
+                Some(Attribute::Int(count)) if count > 0 => count as usize,
+                _ => call.outputs,
+            };
+            let dims = self.graph.dims(call.x(0)?);
+            let axis = call.int("axis", 0);
+            let axis = if axis < 0 { axis + dims.len() as i64 } else { axis };
+            let length = usize::try_from(axis).ok().and_then(|axis| dims.get(axis)).copied().unwrap_or(0);
+            let part = length.div_ceil(count.max(1));
+            let lengths: Vec<usize> = (0..count).map(|at| part.min(length.saturating_sub(at * part))).collect();
+            inputs.truncate(1);
+            inputs.push(Some(self.graph.shape_constant(&lengths)));
         }
         self.keep(call, inputs, attributes)
     }
@@ -370,6 +381,36 @@ impl Reader<'_> {
         let turned = self.graph.transpose(x, &order)?;
         let sums = self.graph.matmul(turned, triangle)?;
         self.graph.transpose(sums, &order)
+    }
+
+    /// Leading axes that data and indices share become indices like the others.
+    fn gather_nd(&mut self, call: &Call<'_>) -> Result<Value, Error> {
+        let (x, mut indices) = (call.x(0)?, call.x(1)?);
+        let dims = self.graph.dims(indices).to_vec();
+        let shared = usize::try_from(call.int("batch_dims", 0)).unwrap_or(usize::MAX);
+        let (Some(lead), Some(count)) =
+            (dims.get(..shared), dims.split_last().map(|(_, rest)| rest.iter().product::<usize>()))
+        else {
+            return Err(call.broken(format!("{dims:?} does not share {shared} axes")));
+        };
+        if !lead.is_empty() {
+            let inner = count / lead.iter().product::<usize>().max(1);
+            let mut places = Vec::with_capacity(count * shared);
+            for at in 0..count {
+                let mut rest = at / inner.max(1);
+                let mut place = vec![0; shared];
+                for axis in (0..shared).rev() {
+                    place[axis] = (rest % lead[axis]) as i64;
+                    rest /= lead[axis];
+                }
+                places.extend(place);
+            }
+            let mut wide = dims.clone();
+            wide[dims.len() - 1] = shared;
+            let places = self.graph.constant(Tensor::i64(&wide, &places)?);
+            indices = self.graph.concat(&[places, indices], dims.len() - 1)?;
+        }
+        self.graph.op("GatherND", &[x, indices], Attributes::new())
     }
 
     /// Before opset 13 softmax took all axes from its own to the last as one.

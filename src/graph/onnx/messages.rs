@@ -1,6 +1,8 @@
 //! The messages of the ONNX format, as far as it is used here. Field numbers are facts of the format; presence is kept,
 //! since the format tells "absent" from "zero". Must not know graphs.
 
+#![allow(missing_docs, reason = "the names and their meaning are the format's own")]
+
 use bytes::Bytes;
 use prost::{Message, Oneof};
 

@@ -6,7 +6,6 @@ mod file;
 mod fit;
 mod globals;
 mod init;
-mod map;
 mod names;
 mod pickle;
 mod pth;
@@ -23,7 +22,7 @@ pub use pth::write_pth;
 pub use resize::{Grid, resize_positions};
 pub use safetensors_file::write_safetensors;
 
-pub(crate) use map::map_file;
+pub(crate) use super::map::map_file;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
