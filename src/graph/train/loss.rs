@@ -1,0 +1,155 @@
+//! The loss of a segmentation and its gradient, and the counts that accuracy and IoU are made of. Must not know networks or
+//! optimisers.
+
+use crate::graph::build::attributes;
+use crate::graph::ir::{Attributes, Graph, Value};
+use crate::graph::{Element, Error, Tensor};
+
+/// What the sum over pixels is divided by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Denominator {
+    /// The pixels that are not ignored; with class weights, the sum of their weights, as in PyTorch. None at all gives
+    /// the loss 0.
+    Valid,
+    /// All pixels, ignored ones too, as in mmsegmentation.
+    #[default]
+    All,
+}
+
+/// Cross-entropy, pixel by pixel.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CrossEntropy {
+    /// What the sum is divided by.
+    pub denominator: Denominator,
+    /// A weight for each class, or none.
+    pub class_weights: Option<Vec<f32>>,
+}
+
+/// The label of pixels that no loss, gradient or count sees.
+pub const IGNORED: u8 = 255;
+
+/// The labels of a batch in the forms that loss and counts need.
+pub(super) struct Labels {
+    /// `[R]` i64, 0 where ignored.
+    class: Value,
+    /// `[R]` bool.
+    valid: Value,
+    /// `[R, 1]` f32: 0 where ignored, else 1 or the weight of the class.
+    weight: Value,
+    /// One number: 1 over what the sum is divided by.
+    share: Value,
+    /// The lengths that a sum over pixels goes over, one after the other.
+    rows: (usize, usize),
+    classes: usize,
+}
+
+/// What is ignored and what counts, from `[B, H, W]` u8. A label that is neither a class nor 255 stops the step with an
+/// index error of the runtime.
+pub(super) fn labels(g: &mut Graph, label: Value, classes: usize, loss: &CrossEntropy) -> Result<Labels, Error> {
+    let dims = g.dims(label).to_vec();
+    let pixels: usize = dims.iter().product();
+    let rows = (pixels / dims.last().copied().unwrap_or(1).max(1), dims.last().copied().unwrap_or(1));
+    let flat = g.reshape(label, &[pixels])?;
+    let flat = g.cast(flat, Element::I64)?;
+    let ignored = g.constant(Tensor::i64(&[], &[i64::from(IGNORED)])?);
+    let nothing = g.op("Equal", &[flat, ignored], Attributes::new())?;
+    let valid = g.unary("Not", nothing)?;
+    let zero = g.constant(Tensor::i64(&[], &[0])?);
+    let class = g.op("Where", &[valid, flat, zero], Attributes::new())?;
+    let mut weight = g.cast(valid, Element::F32)?;
+    if let Some(weights) = &loss.class_weights {
+        if weights.len() != classes {
+            return Err(Error::Step { detail: format!("{} class weights for {classes} classes", weights.len()) });
+        }
+        let table = g.named_constant("class_weights", Tensor::f32(&[classes], weights)?);
+        let own = g.op("Gather", &[table, class], attributes([("axis", 0_i64.into())]))?;
+        weight = g.mul(weight, own)?;
+    }
+    let share = match loss.denominator {
+        Denominator::All => g.scalar(1.0 / pixels as f32),
+        Denominator::Valid => {
+            let sum = sum_pixels(g, weight, rows)?;
+            let nothing = g.scalar(0.0);
+            let some = g.op("Greater", &[sum, nothing], Attributes::new())?;
+            let one = g.scalar(1.0);
+            let sum = g.op("Where", &[some, sum, one], Attributes::new())?;
+            g.unary("Reciprocal", sum)?
+        }
+    };
+    let weight = g.reshape(weight, &[pixels, 1])?;
+    Ok(Labels { class, valid, weight, share, rows, classes })
+}
+
+/// One number: the sum over all pixels, row by row first.
+fn sum_pixels(g: &mut Graph, values: Value, (rows, columns): (usize, usize)) -> Result<Value, Error> {
+    let table = g.reshape(values, &[rows, columns])?;
+    let lines = g.reduce("ReduceSum", table, &[1], false)?;
+    g.reduce("ReduceSum", lines, &[0], false)
+}
+
+/// The loss of logits `[R, C]` times `factor`, and its gradient of the same shape, times `scale` if there is one.
+pub(super) fn cross_entropy(
+    g: &mut Graph,
+    logits: Value,
+    labels: &Labels,
+    factor: f32,
+    scale: Option<Value>,
+) -> Result<(Value, Value), Error> {
+    let pixels = g.dims(logits).first().copied().unwrap_or(0);
+    let logs = g.op("LogSoftmax", &[logits], attributes([("axis", (-1_i64).into())]))?;
+    let index = g.reshape(labels.class, &[pixels, 1])?;
+    let picked = g.op("GatherElements", &[logs, index], attributes([("axis", 1_i64.into())]))?;
+    let weighted = g.mul(picked, labels.weight)?;
+    let sum = sum_pixels(g, weighted, labels.rows)?;
+    let share = g.scale(labels.share, factor)?;
+    let negative = g.mul(sum, share)?;
+    let loss = g.unary("Neg", negative)?;
+
+    // (softmax - one-hot) weight / N
+    let probabilities = g.unary("Exp", logs)?;
+    let depth = g.ints(&[labels.classes as i64]);
+    let values = g.constant(Tensor::f32(&[2], &[0.0, 1.0])?);
+    let one_hot = g.op("OneHot", &[labels.class, depth, values], attributes([("axis", (-1_i64).into())]))?;
+    let apart = g.sub(probabilities, one_hot)?;
+    let share = match scale {
+        Some(scale) => g.mul(share, scale)?,
+        None => share,
+    };
+    let coefficient = g.mul(labels.weight, share)?;
+    let gradient = g.mul(apart, coefficient)?;
+    Ok((loss, gradient))
+}
+
+/// Counts are kept in 32-bit floats while they are summed, exact up to here.
+const MOST_PIXELS: usize = 1 << 24;
+
+/// `[3, C]` i64, over the pixels that are not ignored: of each class how many are right, how many are predicted, how many
+/// are labelled.
+pub(super) fn counts(g: &mut Graph, logits: Value, labels: &Labels) -> Result<Value, Error> {
+    let pixels = g.dims(logits).first().copied().unwrap_or(0);
+    if pixels > MOST_PIXELS {
+        return Err(Error::Step {
+            detail: format!("{pixels} pixels in one step, and {MOST_PIXELS} can be counted exactly; take a smaller batch"),
+        });
+    }
+    let predicted = g.op("ArgMax", &[logits], attributes([("axis", 1_i64.into()), ("keepdims", 0_i64.into())]))?;
+    let right = g.op("Equal", &[predicted, labels.class], Attributes::new())?;
+    let right = g.op("And", &[right, labels.valid], Attributes::new())?;
+    let classes = labels.classes;
+    // One more bin takes what does not count.
+    let outside = g.constant(Tensor::i64(&[], &[classes as i64])?);
+    let nothing = g.scalar(0.0);
+    let bins = g.expand(nothing, &[classes + 1])?;
+    let one = g.scalar(1.0);
+    let ones = g.expand(one, &[pixels])?;
+    let mut rows = Vec::with_capacity(3);
+    for (mask, class) in [(right, labels.class), (labels.valid, predicted), (labels.valid, labels.class)] {
+        let bin = g.op("Where", &[mask, class, outside], Attributes::new())?;
+        let settings = attributes([("axis", 0_i64.into()), ("reduction", "add".into())]);
+        let sums = g.op("ScatterElements", &[bins, bin, ones], settings)?;
+        let sums = g.slice(sums, 0, 0, classes, 1)?;
+        rows.push(g.reshape(sums, &[1, classes])?);
+    }
+    let table = g.concat(&rows, 0)?;
+    g.cast(table, Element::I64)
+}

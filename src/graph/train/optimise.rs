@@ -1,0 +1,90 @@
+//! The update of parameters from their gradients. Must not know losses or networks.
+
+use crate::graph::Error;
+use crate::graph::ir::{Attributes, Graph, Value};
+
+/// Stochastic gradient descent as PyTorch defines it: `v' = momentum v + (g + decay p)`, then `p' = p - rate v'`, or with
+/// Nesterov's look ahead `p' = p - rate (g + decay p + momentum v')`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sgd {
+    /// 0 keeps no momenta.
+    pub momentum: f32,
+    /// Added to the gradient, as a share of the parameter.
+    pub weight_decay: f32,
+    /// Whether the step looks ahead; needs a momentum.
+    pub nesterov: bool,
+}
+
+impl Default for Sgd {
+    /// The paper's: momentum 0.9, nothing else.
+    fn default() -> Self {
+        Self { momentum: 0.9, weight_decay: 0.0, nesterov: false }
+    }
+}
+
+/// A parameter and its momentum after the step.
+pub(super) struct Updated {
+    pub parameter: Value,
+    pub momentum: Option<Value>,
+}
+
+impl Sgd {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let fine = (0.0..1.0).contains(&self.momentum) && self.weight_decay >= 0.0 && self.weight_decay.is_finite();
+        match fine && !(self.nesterov && self.momentum == 0.0) {
+            true => Ok(()),
+            false => Err(Error::Step {
+                detail: format!(
+                    "{self:?}: a momentum is at least 0 and less than 1, a weight decay at least 0, and Nesterov's step needs a momentum"
+                ),
+            }),
+        }
+    }
+
+    /// `rate` is the learning rate of this parameter, one number.
+    pub(super) fn update(
+        &self,
+        g: &mut Graph,
+        parameter: Value,
+        gradient: Value,
+        momentum: Option<Value>,
+        rate: Value,
+    ) -> Result<Updated, Error> {
+        let mut slope = gradient;
+        if self.weight_decay > 0.0 {
+            let decay = g.scale(parameter, self.weight_decay)?;
+            slope = g.add(gradient, decay)?;
+        }
+        let Some(momentum) = momentum else {
+            let step = g.mul(slope, rate)?;
+            return Ok(Updated { parameter: g.sub(parameter, step)?, momentum: None });
+        };
+        let kept = g.scale(momentum, self.momentum)?;
+        let speed = g.add(kept, slope)?;
+        let direction = match self.nesterov {
+            false => speed,
+            true => {
+                let ahead = g.scale(speed, self.momentum)?;
+                g.add(slope, ahead)?
+            }
+        };
+        let step = g.mul(direction, rate)?;
+        Ok(Updated { parameter: g.sub(parameter, step)?, momentum: Some(speed) })
+    }
+}
+
+/// Whether every number of all these is finite: a number times 0 is 0, unless it is infinite or none.
+pub(super) fn all_finite(g: &mut Graph, values: &[Value]) -> Result<Value, Error> {
+    let mut sums = Vec::with_capacity(values.len());
+    for value in values {
+        let nothing = g.scalar_like(0.0, *value)?;
+        let product = g.mul(*value, nothing)?;
+        let axes: Vec<usize> = (0..g.dims(product).len()).collect();
+        let sum = g.reduce("ReduceSum", product, &axes, false)?;
+        sums.push(g.reshape(sum, &[1])?);
+    }
+    let all = g.concat(&sums, 0)?;
+    let total = g.reduce("ReduceSum", all, &[0], false)?;
+    let broken = g.op("IsNaN", &[total], Attributes::new())?;
+    g.unary("Not", broken)
+}
