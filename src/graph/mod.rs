@@ -1,15 +1,18 @@
 //! Networks as graphs of standard ONNX operators: reading, writing, building, differentiating; and the weights that fill
 //! them. Must not know ONNX Runtime, storage, pipelines or images: values in, values out.
 
+mod batch_norm;
 mod build;
 mod error;
 mod fold;
 mod ir;
 mod map;
+pub mod net;
 pub mod onnx;
 mod shape;
 mod tensor;
 
+pub use batch_norm::{BatchNorm, BatchNormOut, batch_norm_eval, batch_norm_train};
 pub use error::Error;
 pub use ir::{Attribute, Attributes, Graph, Node, TensorType, Value};
 pub use tensor::{Element, Tensor};
