@@ -4,7 +4,7 @@
 use super::declare::Declared;
 use super::drops::Drops;
 use super::layers::{Grid, LayerNorm, Linear};
-use super::{Config, DropPathOn, Role};
+use super::{Config, DropPathOn, Mode, Role};
 use crate::graph::build::attributes;
 use crate::graph::{Error, Graph, Value};
 
@@ -50,7 +50,7 @@ impl Block {
         drops: BlockDrops,
     ) -> Result<Self, Error> {
         let mut row = |wanted: bool| {
-            let wanted = wanted && drops.path > 0.0 && into.mode == super::Mode::Train;
+            let wanted = wanted && drops.path > 0.0 && into.mode == Mode::Train;
             wanted.then(|| {
                 into.paths.push(1.0 - drops.path);
                 into.paths.len() - 1
@@ -70,7 +70,7 @@ impl Block {
             widen: Linear::declare(into, &format!("{name}.ffn.layers.0.0"), (width, hidden))?,
             narrow: Linear::declare(into, &format!("{name}.ffn.layers.1"), (hidden, width))?,
             heads,
-            dropout: if into.mode == super::Mode::Train { drops.dropout } else { 0.0 },
+            dropout: if into.mode == Mode::Train { drops.dropout } else { 0.0 },
             attention_path,
             mlp_path,
         })
