@@ -7,7 +7,7 @@ use super::shape::{Input, Inputs, broadcast, reduced_axes};
 use super::{Element, Error, Tensor};
 
 /// Larger results are left to the runtime.
-const MOST_ELEMENTS: usize = 1 << 16;
+const MOST_ELEMENTS: usize = 1 << 18;
 
 struct Array {
     dims: Vec<usize>,

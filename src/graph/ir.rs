@@ -264,9 +264,14 @@ impl Graph {
                 detail: "the name is taken by another value".to_owned(),
             });
         }
-        let value = self.push(name.to_owned(), TensorType::new(element, dims), None);
+        Ok(self.input_named(name.to_owned(), element, dims))
+    }
+
+    /// Declares an input under a name that [`Graph::unique`] gave.
+    pub(crate) fn input_named(&mut self, name: String, element: Element, dims: &[usize]) -> Value {
+        let value = self.push(name, TensorType::new(element, dims), None);
         self.inputs.push(value);
-        Ok(value)
+        value
     }
 
     /// A constant under a name of its own, as far as that is free.

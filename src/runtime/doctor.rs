@@ -1,14 +1,13 @@
 //! What can be said of the runtime and the GPU before any work. Must not know models but its own tiny one.
 
-use super::session::{Session, SessionSettings};
-use super::{Device, Error, Library, Runtime};
+use super::{Device, Error, Library, Runtime, Session, SessionSettings};
 use crate::cancel::Cancel;
 use ort::ep::{self, ExecutionProvider};
 use serde::Serialize;
 use std::fmt;
 
 /// `y = relu(x)` over four numbers: just enough to make a GPU really compute.
-const TINY_MODEL: &[u8] = include_bytes!("relu4.onnx");
+pub(super) const TINY_MODEL: &[u8] = include_bytes!("relu4.onnx");
 
 /// Whether a GPU can be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -107,6 +107,90 @@ pub enum Error {
         /// What it is.
         element: String,
     },
+    /// Bytes that are no array of the type and shape asked for.
+    #[error("no array {array} can be made: {detail}; this is a mistake of the program, report it")]
+    Array {
+        /// Type and lengths.
+        array: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// An array whose numbers are no floats that an f32 holds.
+    #[error("an array {array} was to be read as f32, and only f32, f16 and bf16 are; read its bytes")]
+    NotFloat {
+        /// Type and lengths.
+        array: String,
+    },
+    /// A tensor of the state could not be allocated, or not be copied.
+    #[error(
+        "`{name}` cannot be kept on {device}: {detail}; if memory ran out, a smaller batch or crop leaves more of it"
+    )]
+    State {
+        /// Its name.
+        name: String,
+        /// The device, as settings write it.
+        device: String,
+        /// The library's words.
+        detail: String,
+    },
+    /// A name that the state does not have.
+    #[error("the state has no `{name}` among its {known} tensors; set it before the first step")]
+    UnknownState {
+        /// The name asked for.
+        name: String,
+        /// How many tensors it has.
+        known: usize,
+    },
+    /// An input that is neither in the state nor given.
+    #[error("the model {model} needs the input `{wanted}`, which is neither in the state nor given; give or set it")]
+    MissingInput {
+        /// The model's name.
+        model: String,
+        /// The input's name, type and lengths.
+        wanted: String,
+    },
+    /// An input that is in the state and is given as well.
+    #[error("the input `{name}` of the model {model} lies in the state, and was given as well; leave one of them")]
+    GivenTwice {
+        /// The model's name.
+        model: String,
+        /// The input's name.
+        name: String,
+    },
+    /// A tensor of another type or shape than the model's.
+    #[error(
+        "the {kind} `{wanted}` of the model {model} cannot be {place}: that is {found}; build both for the same sizes"
+    )]
+    Misfit {
+        /// The model's name.
+        model: String,
+        /// `input` or `output`.
+        kind: &'static str,
+        /// The value's name, type and lengths, `?` where any will do.
+        wanted: String,
+        /// What was to be used for it.
+        place: String,
+        /// The type and lengths of that.
+        found: String,
+    },
+    /// A list of what a step writes that cannot be followed.
+    #[error("the model {model} cannot write its state: {detail}; this is a mistake of the program, report it")]
+    Writes {
+        /// The model's name.
+        model: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A step and a state on two devices.
+    #[error("the model {model} runs on {step}, and the state lies on {state}; make the state on the step's device")]
+    OtherDevice {
+        /// The model's name.
+        model: String,
+        /// The step's device.
+        step: String,
+        /// The state's device.
+        state: String,
+    },
     /// The network failed while it ran.
     #[error("the model {model} failed while it ran: {detail}")]
     Run {

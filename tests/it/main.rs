@@ -16,5 +16,6 @@ mod s3;
 mod sample;
 mod split;
 mod stats;
+mod step;
 mod storage;
 mod tables;

@@ -1,6 +1,6 @@
 //! ONNX files: bytes to messages to a graph, and back. Must not know gradients or networks.
 
-mod messages;
+pub(crate) mod messages;
 mod read;
 mod unknown;
 mod write;
