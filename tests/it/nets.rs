@@ -4,9 +4,10 @@
 use crate::runtime::loaded;
 use safetensors::{Dtype, SafeTensors};
 use selvedge::cancel::Cancel;
-use selvedge::graph::net::{Arch, Config, DropPathOn, MaskKind, Mode, Network, Role, build};
+use selvedge::graph::net::{Arch, Config, DropPathOn, MaskKind, Mode, Network, build};
 use selvedge::graph::onnx::encode;
-use selvedge::graph::{BatchNorm, Element, Error, Graph, Tensor, Value, batch_norm_train};
+use selvedge::graph::weights::Role;
+use selvedge::graph::{Attributes, BatchNorm, Element, Error, Graph, Tensor, Value, batch_norm_train, gradients};
 use selvedge::runtime::{Session, SessionSettings};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -167,6 +168,98 @@ fn every_head_has_the_loss_of_the_reference_while_training() {
     }
 }
 
+/// The whole loss as a node: each head's cross-entropy at the size of the pictures, times the head's weight.
+fn loss(network: &mut Network, labels: &Tensor) -> Value {
+    let &[batch, height, width] = labels.dims() else { panic!("{labels:?}") };
+    let (classes, area) = (network.config.classes, height * width);
+    let mut picked = vec![0.0; batch * classes * area];
+    for (at, label) in labels.to_i64().into_iter().enumerate().filter(|(_, label)| *label != 255) {
+        picked[(at / area * classes + label as usize) * area + at % area] = -1.0 / (batch * area) as f32;
+    }
+    let picked = Tensor::f32(&[batch, classes, height, width], &picked).unwrap();
+    let mut total = network.graph.scalar(0.0);
+    for head in network.heads.clone() {
+        let logits = network.full_size(&head).unwrap();
+        let graph = &mut network.graph;
+        let axis = Attributes::from([("axis".to_owned(), 1_i64.into())]);
+        let logs = graph.op("LogSoftmax", &[logits], axis).unwrap();
+        let picked = graph.constant(picked.clone());
+        let chosen = graph.mul(logs, picked).unwrap();
+        let sum = graph.reduce_in_stages("ReduceSum", chosen, &[0, 1, 2, 3], false).unwrap();
+        let part = graph.scale(sum, head.weight).unwrap();
+        total = graph.add(total, part).unwrap();
+    }
+    total
+}
+
+#[test]
+fn three_steps_of_descent_end_where_the_reference_ends() {
+    for name in GOLDEN {
+        let golden = Golden::read(name);
+        let image = golden.tensor("input/image").to_f32();
+        let given = |name: &str| golden.tensor(&format!("param/{name}")).to_f32();
+        let network = build(&golden.config(), Mode::Train, golden.batch()).unwrap();
+        let mut values: BTreeMap<String, Vec<f32>> =
+            network.state.iter().map(|tensor| (tensor.name.clone(), given(&tensor.name))).collect();
+        let mut momenta: BTreeMap<String, Vec<f32>> = BTreeMap::new();
+        for step in 0..3 {
+            let mut network = network.clone();
+            let total = loss(&mut network, golden.tensor("input/label"));
+            let weights: Vec<Value> = network.parameters.iter().map(|one| one.value).collect();
+            let one = network.graph.scalar(1.0);
+            let found = gradients(&mut network.graph, &[(total, one)], &weights).unwrap();
+            let mut outputs = vec![(total, "loss".to_owned())];
+            for (parameter, gradient) in network.parameters.iter().zip(found) {
+                match gradient {
+                    Some(gradient) => outputs.push((gradient, format!("grad/{}", parameter.name))),
+                    None => {
+                        let wanted = golden.tensor(&format!("grad/{}", parameter.name)).to_f32();
+                        assert!(wanted.iter().all(|value| *value == 0.0), "{}", parameter.name);
+                    }
+                }
+            }
+            let statistics = network.running.iter().filter(|one| !one.name.ends_with("num_batches_tracked"));
+            outputs.extend(statistics.map(|one| (one.next.unwrap(), format!("next/{}", one.name))));
+            let outputs: Vec<(Value, &str)> = outputs.iter().map(|(value, name)| (*value, name.as_str())).collect();
+            fill(&mut network, |name, dims| match values[name].as_slice() {
+                [count] if name.ends_with("num_batches_tracked") => Tensor::i64(dims, &[*count as i64]).unwrap(),
+                values => Tensor::f32(dims, values).unwrap(),
+            });
+            let found = run(&mut network.graph, network.image, &image, &outputs);
+            for ((_, name), found) in outputs.iter().zip(found) {
+                if *name == "loss" {
+                    let wanted = golden.tensor("train/loss_per_step").to_f32()[step];
+                    assert!((found[0] - wanted).abs() <= 1e-5 * wanted, "loss {step}: {} {wanted}", found[0]);
+                } else if let Some(name) = name.strip_prefix("grad/") {
+                    if step == 0 {
+                        close(&format!("gradient of {name}"), &found, golden.tensor(&format!("grad/{name}")), 1e-4);
+                    }
+                    let momentum = momenta.entry(name.to_owned()).or_insert_with(|| vec![0.0; found.len()]);
+                    let weights = values.get_mut(name).unwrap().iter_mut();
+                    for ((weight, momentum), gradient) in weights.zip(momentum).zip(&found) {
+                        *momentum = 0.9 * *momentum + gradient;
+                        *weight -= 0.01 * *momentum;
+                    }
+                } else if let Some(name) = name.strip_prefix("next/") {
+                    values.insert(name.to_owned(), found);
+                }
+            }
+        }
+        for (name, values) in values.iter().filter(|(name, _)| !name.ends_with("num_batches_tracked")) {
+            close(name, values, golden.tensor(&format!("after3/{name}")), 1e-5);
+        }
+    }
+}
+
+/// Whether the distance is below this share of the length.
+fn close(name: &str, found: &[f32], wanted: &Tensor, share: f32) {
+    let wanted = wanted.to_f32();
+    let length = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>().sqrt();
+    let far = length(&mut found.iter().zip(&wanted).map(|(a, b)| a - b));
+    let long = length(&mut wanted.iter().copied());
+    assert!(found.len() == wanted.len() && far <= share * long + 1e-7, "{name}: {far:e} of {long:e}");
+}
+
 /// Name, axes and type, as in the lists.
 fn listed(network: &Network) -> Vec<String> {
     let line = |name: &str, dims: &[usize], element: Element| {
@@ -196,6 +289,7 @@ fn the_state_dicts_are_those_of_mmsegmentation_tensor_by_tensor() {
         let found = listed(&network);
         assert_eq!(found, wanted.lines().collect::<Vec<_>>(), "{name}");
         assert_eq!(found.len(), count, "{name}");
+        assert_eq!(network.wanted().len(), count, "{name}");
         // The graph takes them in the same order, behind the picture.
         let inputs: Vec<&str> = network.graph.inputs().iter().map(|input| network.graph.name(*input)).collect();
         let names: Vec<&str> = network.state.iter().map(|tensor| tensor.name.as_str()).collect();
@@ -342,6 +436,11 @@ fn what_is_drawn_while_training_comes_in_as_inputs_and_evaluation_has_none() {
         assert_eq!((mask.kind, network.graph.kind(mask.value).element), (MaskKind::Numbers, Element::U8));
         assert_eq!(mask.keep_probabilities, [0.9]);
     }
+    let mut graph = network.graph.clone();
+    let logits = network.heads[0].logits;
+    let weights: Vec<Value> = network.parameters.iter().map(|one| one.value).collect();
+    let found = gradients(&mut graph, &[(logits, logits)], &weights).unwrap();
+    assert!(found.iter().all(Option::is_some));
     let later = Config { drop_path_on: DropPathOn::Mlp, ..config.clone() };
     assert_eq!(build(&later, Mode::Train, 2).unwrap().masks[0].dims, [12, 2]);
     assert!(build(&config, Mode::Eval, 2).unwrap().masks.is_empty());

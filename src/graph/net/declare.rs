@@ -1,7 +1,8 @@
 //! Declaring the tensors of a network as inputs of its graph, in the order of the state dict. Must not know what is
 //! computed with them.
 
-use super::{Mode, Parameter, Role, Running, StateTensor};
+use super::{Mode, Parameter, Running, StateTensor};
+use crate::graph::weights::Role;
 use crate::graph::{BatchNorm, Element, Error, Graph, Tensor, Value};
 
 /// A graph that so far has inputs only, and the lists of them.

@@ -2,8 +2,9 @@
 //! of a state dict is not the order of the computation. Tokens are `[B, N, C]`, maps `[B, C, h, w]`.
 //! Must not know which network they are in.
 
+use super::Mode;
 use super::declare::Declared;
-use super::{Mode, Role};
+use crate::graph::weights::Role;
 use crate::graph::{BatchNorm, Error, Graph, Value, batch_norm_eval, batch_norm_train};
 
 /// Rows and columns of a map.

@@ -1,5 +1,5 @@
 //! Networks for segmentation, built from a description: the graph from normalised pictures to logits, with every weight an
-//! input under its mmsegmentation name. Must not know files of weights, losses or gradients.
+//! input under its mmsegmentation name. Must not know how weights are read, losses or gradients.
 
 mod config;
 mod declare;
@@ -11,6 +11,7 @@ mod vit;
 
 pub use config::{Arch, Config, DropPathOn};
 
+use super::weights::{Role, Wanted};
 use super::{Element, Error, Graph, Value};
 use declare::Declared;
 use drops::Drops;
@@ -28,26 +29,6 @@ pub enum Mode {
     Eval,
 }
 
-/// What a tensor of the state dict is, as far as it matters when weights of another network are loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// A weight that only depends on the network's sizes.
-    Weight,
-    /// A weight with the number of classes among its axes.
-    Class,
-    /// A position embedding `[1, class_tokens + rows * columns, D]`, class tokens first, the grid row by row.
-    Position {
-        /// Rows and columns.
-        grid: (usize, usize),
-        /// Places before the grid.
-        class_tokens: usize,
-        /// Whether it is resized by bicubic (a = -0.75) instead of bilinear interpolation.
-        cubic: bool,
-    },
-    /// No weight: a running statistic or a counter.
-    Buffer,
-}
-
 /// One tensor of the state dict.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StateTensor {
@@ -57,7 +38,7 @@ pub struct StateTensor {
     pub element: Element,
     /// Its shape; none for a counter.
     pub dims: Vec<usize>,
-    /// What it is.
+    /// How it may differ in a file.
     pub role: Role,
 }
 
@@ -68,7 +49,7 @@ pub struct Parameter {
     pub value: Value,
     /// Its name in the state dict.
     pub name: String,
-    /// What it is; never [`Role::Buffer`].
+    /// How it may differ in a file; never [`Role::Buffer`].
     pub role: Role,
     /// Whether it is in the group of the heads (`head` is in its name), for which some recipes have a rate of their own.
     pub head: bool,
@@ -260,6 +241,13 @@ impl Network {
     /// Numbers in all weights; running statistics do not count.
     pub fn parameter_count(&self) -> usize {
         self.parameters.iter().map(|parameter| self.graph.kind(parameter.value).len()).sum()
+    }
+
+    /// The state dict as the loader of weights asks for it, in its order.
+    pub fn wanted(&self) -> Vec<Wanted> {
+        let wanted =
+            |tensor: &StateTensor| Wanted { name: tensor.name.clone(), dims: tensor.dims.clone(), role: tensor.role };
+        self.state.iter().map(wanted).collect()
     }
 
     /// Weights that no node uses: the class token of SETR-MLA. Their gradient is zero, not missing.

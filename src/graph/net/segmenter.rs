@@ -1,11 +1,12 @@
 //! Segmenter's decoders: one linear layer, or the mask transformer, in which one learned token a class meets the tokens
 //! of the patches. Must not know how the encoder made those.
 
+use super::Config;
 use super::declare::Declared;
 use super::drops::Drops;
 use super::layers::{Classifier, LayerNorm, Linear};
 use super::vit::{Block, BlockDrops, path_rates};
-use super::{Config, Role};
+use crate::graph::weights::Role;
 use crate::graph::{Error, Graph, Value};
 
 /// Added to a length before something is divided by it.

@@ -4,8 +4,9 @@
 use super::declare::Declared;
 use super::drops::Drops;
 use super::layers::{Grid, LayerNorm, Linear};
-use super::{Config, DropPathOn, Mode, Role};
+use super::{Config, DropPathOn, Mode};
 use crate::graph::build::attributes;
+use crate::graph::weights::Role;
 use crate::graph::{Error, Graph, Value};
 
 /// How much wider the MLP is than the tokens.
