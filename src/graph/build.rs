@@ -164,8 +164,10 @@ impl Graph {
         self.op_with_gaps("Gemm", &inputs, settings)
     }
 
-    /// The same elements under another shape.
+    /// The same elements under another shape. Of two in a row the first is passed over.
     pub fn reshape(&mut self, x: Value, dims: &[usize]) -> Result<Value, Error> {
+        let before = self.nodes().last().filter(|node| node.op == "Reshape" && node.output(0) == Some(x));
+        let x = before.and_then(|node| node.input(0)).unwrap_or(x);
         if self.dims(x) == dims {
             return Ok(x);
         }
@@ -303,5 +305,19 @@ impl Graph {
         let settings = attributes([("strides", vec![stride; 2].into()), ("pads", vec![pad; 4].into())]);
         let inputs: Vec<_> = [Some(x), Some(weight), bias].into_iter().take(2 + usize::from(bias.is_some())).collect();
         self.op_with_gaps("Conv", &inputs, settings)
+    }
+
+    /// Maps `[N, C, h, w]` at another size: bilinear, the centres of the corner pixels not aligned, no smoothing.
+    pub fn resize(&mut self, x: Value, (height, width): (usize, usize)) -> Result<Value, Error> {
+        let &[images, channels, old_height, old_width] = self.dims(x) else {
+            let detail = format!("{} is no map with channels", self.kind(x));
+            return Err(Error::Node { node: "Resize".to_owned(), detail });
+        };
+        if (old_height, old_width) == (height, width) {
+            return Ok(x);
+        }
+        let sizes = self.shape_constant(&[images, channels, height, width]);
+        let settings = attributes([("mode", "linear".into()), ("coordinate_transformation_mode", "half_pixel".into())]);
+        self.op_with_gaps("Resize", &[Some(x), None, None, Some(sizes)], settings)
     }
 }

@@ -9,12 +9,14 @@ mod grad;
 mod import;
 mod ir;
 mod map;
+pub mod net;
 pub mod onnx;
 mod resample;
 mod shape;
 mod tensor;
 pub mod weights;
 
+pub use batch_norm::{BatchNorm, BatchNormOut, batch_norm_eval, batch_norm_train};
 pub use error::Error;
 pub use grad::gradients;
 pub use import::{ImportSettings, Imported, ImportedRunning, ImportedTensor, import};

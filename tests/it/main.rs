@@ -7,6 +7,7 @@ mod ingest;
 mod layering;
 mod masks;
 mod merge;
+mod nets;
 mod photos;
 mod predict;
 mod runs;
