@@ -306,6 +306,32 @@ impl Graph {
         Ok(())
     }
 
+    /// Puts nodes before an input: it becomes what `build` makes of inputs of its own, one of which may take its name.
+    pub fn feed(
+        &mut self,
+        input: Value,
+        name: &str,
+        build: impl FnOnce(&mut Self) -> Result<Value, Error>,
+    ) -> Result<(), Error> {
+        self.inputs.retain(|other| *other != input);
+        self.names.remove(name);
+        let free = self.unique("fed");
+        self.slots[input.0 as usize].name = free;
+        let rest = std::mem::take(&mut self.nodes);
+        let fed = build(self)?;
+        if self.kind(fed) != self.kind(input) {
+            let detail = format!("{} cannot stand for {}", self.kind(fed), self.kind(input));
+            return Err(Error::Node { node: format!("input `{name}`"), detail });
+        }
+        self.nodes.extend(rest);
+        for node in &mut self.nodes {
+            for value in node.inputs.iter_mut().flatten().filter(|value| **value == input) {
+                *value = fed;
+            }
+        }
+        Ok(())
+    }
+
     /// Declares a value as an output under a name. The producing node's own output takes that name, since a node in
     /// between would copy the whole tensor; only a value that has a fixed name already is copied.
     pub fn output(&mut self, value: Value, name: &str) -> Result<(), Error> {
@@ -397,9 +423,5 @@ impl Graph {
         }
         live.reverse();
         live
-    }
-
-    pub(crate) fn replace_nodes(&mut self, nodes: Vec<Node>) {
-        self.nodes = nodes;
     }
 }

@@ -14,6 +14,7 @@ pub mod onnx;
 mod resample;
 mod shape;
 mod tensor;
+pub mod train;
 pub mod weights;
 
 pub use batch_norm::{BatchNorm, BatchNormOut, batch_norm_eval, batch_norm_train};

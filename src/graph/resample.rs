@@ -1,7 +1,7 @@
 //! Resampling along one axis as a matrix: bilinear, bicubic and nearest, by every rule of coordinates that `Resize` knows.
 //! Must not know graphs beyond one node.
 
-use super::ir::{Attributes, Graph, Node, Value};
+use super::ir::{Graph, Node, Value};
 use super::{Error, Tensor};
 
 /// Rows of weights: one row an output element, one column an input element.
@@ -220,19 +220,6 @@ impl Graph {
             maps = self.matmul(weights, maps)?;
         }
         self.reshape(maps, &[batch, size.0 * size.1, classes])
-    }
-
-    /// A `Resize` of a picture `[N, C, H, W]` to another size, bilinear with half-pixel centres.
-    pub fn resize_bilinear(&mut self, x: Value, (height, width): (usize, usize)) -> Result<Value, Error> {
-        let dims = self.dims(x).to_vec();
-        if dims.len() == 4 && (dims[2], dims[3]) == (height, width) {
-            return Ok(x);
-        }
-        let sizes = self.shape_constant(&[dims[0], dims.get(1).copied().unwrap_or(1), height, width]);
-        let mut settings = Attributes::new();
-        settings.insert("mode".to_owned(), "linear".into());
-        settings.insert("coordinate_transformation_mode".to_owned(), "half_pixel".into());
-        self.op_with_gaps("Resize", &[Some(x), None, None, Some(sizes)], settings)
     }
 }
 

@@ -43,7 +43,8 @@ fn matmul(back: &mut Back<'_>) -> Result<(), Error> {
                 g.matmul(dy, turned)?
             }
         };
-        let da = super::sum_to(g, da, &g.dims(a).to_vec())?;
+        let own = g.dims(a).to_vec();
+        let da = super::sum_to(g, da, &own)?;
         let da = g.reshape(da, &a_dims)?;
         back.give(0, da)?;
     }
@@ -59,7 +60,8 @@ fn matmul(back: &mut Back<'_>) -> Result<(), Error> {
                 g.matmul(turned, dy)?
             }
         };
-        let db = super::sum_to(g, db, &g.dims(b).to_vec())?;
+        let own = g.dims(b).to_vec();
+        let db = super::sum_to(g, db, &own)?;
         let db = g.reshape(db, &b_dims)?;
         back.give(1, db)?;
     }

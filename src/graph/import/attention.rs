@@ -71,7 +71,7 @@ impl Reader<'_> {
         if own == heads {
             return Ok(x);
         }
-        if own == 0 || heads % own != 0 {
+        if own == 0 || !heads.is_multiple_of(own) {
             return Err(call.broken(format!("{own} heads of keys cannot serve {heads}")));
         }
         let thin = self.graph.reshape(x, &[batch, own, 1, length, width])?;

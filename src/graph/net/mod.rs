@@ -4,18 +4,20 @@
 mod config;
 mod declare;
 mod drops;
+mod export;
 mod layers;
 mod segmenter;
 mod setr;
 mod vit;
 
 pub use config::{Arch, Config, DropPathOn};
+pub use export::{Normalisation, eval_graph, infer_graph};
 
 use super::weights::{Role, Wanted};
 use super::{Element, Error, Graph, Value};
 use declare::Declared;
 use drops::Drops;
-use layers::{Classifier, Updates, to_map};
+use layers::{Classifier, Updates};
 use segmenter::{MaskDecoder, linear_decoder};
 use setr::{Logits, MlaHead, MlaNeck, UpHead, mla_auxiliary};
 use vit::{Encoder, EncoderKind};
@@ -257,12 +259,17 @@ impl Network {
         self.parameters.iter().filter(|parameter| !used.contains(&parameter.value)).collect()
     }
 
-    /// Adds what brings a head's logits to the size of the pictures: `[B, classes, H, W]`.
+    /// Adds what brings a head's logits to the size of the pictures: `[B, H, W, classes]`, the classes last.
+    pub fn full_size_last(&mut self, head: &Head) -> Result<Value, Error> {
+        let size = self.config.size;
+        let full = self.graph.upsample_last(head.logits, head.grid, &head.through, size)?;
+        let batch = self.graph.dims(full)[0];
+        self.graph.reshape(full, &[batch, size.0, size.1, self.config.classes])
+    }
+
+    /// The same as `[B, classes, H, W]`.
     pub fn full_size(&mut self, head: &Head) -> Result<Value, Error> {
-        let mut map = to_map(&mut self.graph, head.logits, head.grid)?;
-        for size in head.through.iter().chain([&self.config.size]) {
-            map = self.graph.resize(map, *size)?;
-        }
-        Ok(map)
+        let full = self.full_size_last(head)?;
+        self.graph.transpose(full, &[0, 3, 1, 2])
     }
 }

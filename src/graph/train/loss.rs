@@ -129,7 +129,9 @@ pub(super) fn counts(g: &mut Graph, logits: Value, labels: &Labels) -> Result<Va
     let pixels = g.dims(logits).first().copied().unwrap_or(0);
     if pixels > MOST_PIXELS {
         return Err(Error::Step {
-            detail: format!("{pixels} pixels in one step, and {MOST_PIXELS} can be counted exactly; take a smaller batch"),
+            detail: format!(
+                "{pixels} pixels in one step, and {MOST_PIXELS} can be counted exactly; take a smaller batch"
+            ),
         });
     }
     let predicted = g.op("ArgMax", &[logits], attributes([("axis", 1_i64.into()), ("keepdims", 0_i64.into())]))?;

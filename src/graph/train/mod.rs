@@ -115,7 +115,9 @@ impl Trainee {
             let known = imported.outputs.iter().find(|(known, _)| known == name);
             let Some((_, value)) = known else {
                 let names: Vec<&str> = imported.outputs.iter().map(|(name, _)| name.as_str()).collect();
-                return Err(Error::Step { detail: format!("there is no output `{name}`; there are {}", names.join(", ")) });
+                return Err(Error::Step {
+                    detail: format!("there is no output `{name}`; there are {}", names.join(", ")),
+                });
             };
             let dims = graph.dims(*value).to_vec();
             let &[batch, classes, height, width] = dims.as_slice() else {
@@ -128,7 +130,13 @@ impl Trainee {
             }
             let last = graph.transpose(*value, &[0, 2, 3, 1])?;
             let logits = graph.reshape(last, &[batch, height * width, classes])?;
-            heads.push(Head { name: name.clone(), logits, grid: (height, width), through: Vec::new(), weight: *weight });
+            heads.push(Head {
+                name: name.clone(),
+                logits,
+                grid: (height, width),
+                through: Vec::new(),
+                weight: *weight,
+            });
         }
         let size = size.ok_or_else(|| Error::Step { detail: "no output was named".to_owned() })?;
         Ok(Self {
@@ -280,9 +288,11 @@ impl Trainee {
             });
         }
         // Losses are single numbers: an output more that copies one costs nothing.
-        for (name, value) in total.map(|total| ("loss".to_owned(), total)).into_iter().chain(
-            parts.into_iter().map(|(name, part)| (format!("loss/{name}"), part)),
-        ) {
+        for (name, value) in total
+            .map(|total| ("loss".to_owned(), total))
+            .into_iter()
+            .chain(parts.into_iter().map(|(name, part)| (format!("loss/{name}"), part)))
+        {
             g.output(value, &name)?;
         }
         if let Some(counts) = counts {
@@ -305,11 +315,7 @@ impl Trainee {
 }
 
 /// Gradients without the loss scale, and whether they are finite.
-fn unscaled(
-    g: &mut Graph,
-    gradients: Vec<Value>,
-    scale: Option<Value>,
-) -> Result<(Vec<Value>, Option<Value>), Error> {
+fn unscaled(g: &mut Graph, gradients: Vec<Value>, scale: Option<Value>) -> Result<(Vec<Value>, Option<Value>), Error> {
     let Some(scale) = scale else { return Ok((gradients, None)) };
     let inverse = g.unary("Reciprocal", scale)?;
     let gradients: Vec<Value> =
