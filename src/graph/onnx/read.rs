@@ -1,7 +1,7 @@
 //! An ONNX file, mapped into memory: its messages, and its weights as shared bytes. Must not know what the nodes mean.
 
 use super::element_of;
-use super::messages::{Model, Tensor as TensorMessage};
+use super::messages::{Dimension, Length, Model, Tensor as TensorMessage};
 use super::unknown::unknown_fields;
 use crate::graph::map::map_file;
 use crate::graph::{Element, Error, Tensor};
@@ -27,6 +27,22 @@ pub fn read_model(path: &Path) -> Result<Source, Error> {
     Source::decode(map_file(path)?, &path.display().to_string(), folder)
 }
 
+/// The length of an axis, where the file fixes it.
+pub(crate) fn fixed_length(dim: &Dimension) -> Option<usize> {
+    match dim.length {
+        Some(Length::Fixed(length)) => usize::try_from(length).ok().filter(|length| *length > 0),
+        _ => None,
+    }
+}
+
+/// The word for an open length: its own, or `INPUT.AXIS`.
+pub(crate) fn length_key(input: &str, axis: usize, dim: &Dimension) -> String {
+    match &dim.length {
+        Some(Length::Named(word)) if !word.is_empty() => word.clone(),
+        _ => format!("{input}.{axis}"),
+    }
+}
+
 impl Source {
     /// Reads a model from bytes; `folder` is where its weights are looked for when they lie in other files.
     pub fn decode(bytes: Bytes, name: &str, folder: PathBuf) -> Result<Self, Error> {
@@ -43,6 +59,22 @@ impl Source {
     pub fn opset(&self) -> i64 {
         let standard = |domain: &Option<String>| matches!(domain.as_deref(), None | Some("" | "ai.onnx"));
         self.model.opset_import.iter().find(|set| standard(&set.domain)).and_then(|set| set.version).unwrap_or(1)
+    }
+
+    /// The axes of the inputs whose length the file leaves open: input, axis, and the word for the length.
+    pub fn open_axes(&self) -> Vec<(String, usize, String)> {
+        let mut found = Vec::new();
+        for info in self.model.graph.iter().flat_map(|graph| &graph.input) {
+            let name = info.name.clone().unwrap_or_default();
+            let shape =
+                info.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()).and_then(|kind| kind.shape.as_ref());
+            for (axis, dim) in shape.iter().flat_map(|shape| &shape.dim).enumerate() {
+                if fixed_length(dim).is_none() {
+                    found.push((name.clone(), axis, length_key(&name, axis, dim)));
+                }
+            }
+        }
+        found
     }
 
     /// The weights of a name, if the model holds them.
