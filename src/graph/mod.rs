@@ -22,4 +22,5 @@ pub use error::Error;
 pub use grad::gradients;
 pub use import::{ImportSettings, Imported, ImportedRunning, ImportedTensor, import};
 pub use ir::{Attribute, Attributes, Graph, Node, TensorType, Value};
+pub(crate) use map::map_file;
 pub use tensor::{Element, Tensor};

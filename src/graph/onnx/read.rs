@@ -4,9 +4,10 @@ use super::element_of;
 use super::messages::{Dimension, Length, Model, Tensor as TensorMessage};
 use super::unknown::unknown_fields;
 use crate::graph::map::map_file;
-use crate::graph::{Element, Error, Tensor};
+use crate::graph::{Element, Error, Tensor, TensorType};
 use bytes::Bytes;
 use prost::Message;
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 /// A model that was read.
@@ -61,6 +62,26 @@ impl Source {
         self.model.opset_import.iter().find(|set| standard(&set.domain)).and_then(|set| set.version).unwrap_or(1)
     }
 
+    /// The inputs with their types, all of fixed size; weights of the file are none.
+    pub fn inputs(&self) -> Result<Vec<(String, TensorType)>, Error> {
+        let mut found = Vec::new();
+        for info in self.model.graph.iter().flat_map(|graph| &graph.input) {
+            let name = info.name.clone().unwrap_or_default();
+            let kind = info.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
+            let dims: Option<Vec<usize>> =
+                kind.and_then(|kind| kind.shape.as_ref()?.dim.iter().map(fixed_length).collect());
+            let (Some(kind), Some(dims)) = (kind, dims) else {
+                let detail = format!("its input `{name}` has no fixed size");
+                return Err(Error::Format { what: self.name.clone(), wanted: "ONNX model of fixed sizes", detail });
+            };
+            if self.initializer(&name).is_none() {
+                let element = element_of(kind.elem_type.unwrap_or(0), &format!("input `{name}`"))?;
+                found.push((name, TensorType { element, dims }));
+            }
+        }
+        Ok(found)
+    }
+
     /// The axes of the inputs whose length the file leaves open: input, axis, and the word for the length.
     pub fn open_axes(&self) -> Vec<(String, usize, String)> {
         let mut found = Vec::new();
@@ -82,6 +103,12 @@ impl Source {
         let graph = self.model.graph.as_ref()?;
         let message = graph.initializer.iter().find(|tensor| tensor.name.as_deref() == Some(name))?;
         Some(self.tensor(message))
+    }
+
+    /// All weights the model holds, by name.
+    pub fn initializers(&self) -> Result<BTreeMap<String, Tensor>, Error> {
+        let all = self.model.graph.iter().flat_map(|graph| &graph.initializer);
+        all.map(|message| Ok((message.name.clone().unwrap_or_default(), self.tensor(message)?))).collect()
     }
 
     /// The numbers of a tensor, wherever the format keeps them.

@@ -1,14 +1,21 @@
 //! Tools for models: made, looked at, brought into other forms, and held to the numbers of a reference. Must not know
 //! tables or runs.
 
+pub mod artifact;
+pub mod bench;
 pub mod compare;
+pub mod differentiate;
+pub mod export;
 pub mod exported;
 pub mod golden;
 
 use super::Error;
-use crate::graph::weights::Weights;
+use crate::graph::onnx::read_model;
+use crate::graph::weights::{Weights, read_weights};
 use crate::graph::{self, Element, Tensor};
 use crate::runtime::{self, Array, Device, Model, Runtime, SessionSettings, State, Step};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 impl From<graph::Error> for Error {
     fn from(error: graph::Error) -> Self {
@@ -58,6 +65,15 @@ pub(crate) fn tensor(array: &Array) -> Result<Tensor, Error> {
         runtime::Element::Bool => Element::Bool,
     };
     Ok(Tensor::new(element, array.dims().to_vec(), array.data().clone())?)
+}
+
+/// Weights from a safetensors file, a PyTorch checkpoint, or the initialisers of an ONNX model.
+pub(crate) fn load(path: &Path) -> Result<Weights, Error> {
+    if path.extension().is_none_or(|extension| extension != "onnx") {
+        return Ok(read_weights(path)?);
+    }
+    let source = read_model(path)?;
+    Ok(Weights { tensors: source.initializers()?, metadata: BTreeMap::new() })
 }
 
 /// Where checks are computed: on the processor, where numbers are the same every time.
