@@ -101,8 +101,7 @@ pub fn bench(folder: &Path, bench: &Bench, steps: usize, count_nodes: bool, canc
     // The spare buffers of the state come with the first step and are no part of its own memory.
     let spare = timing.state_mib;
     timing.state_mib = state.bytes() as f64 / f64::from(1 << 20);
-    timing.step_mib =
-        before.zip(peak()).map(|(before, peak)| (peak - before - (timing.state_mib - spare)).max(0.0));
+    timing.step_mib = before.zip(peak()).map(|(before, peak)| (peak - before - (timing.state_mib - spare)).max(0.0));
     Ok(timing)
 }
 
@@ -119,7 +118,8 @@ fn feeds(artifact: &Artifact, inputs: &[(String, crate::graph::TensorType)]) -> 
         let array = match (name.as_str(), mask) {
             ("learning_rate", _) => Array::scalar(1e-3),
             ("label", _) => {
-                let labels: Vec<u8> = (0..kind.len()).map(|_| (next() as usize % artifact.classes.max(1)) as u8).collect();
+                let labels: Vec<u8> =
+                    (0..kind.len()).map(|_| (next() as usize % artifact.classes.max(1)) as u8).collect();
                 Array::new(Element::U8, &kind.dims, labels)?
             }
             (_, Some(mask)) if mask.kind == "paths" => Array::from_f32(&kind.dims, &vec![1.0; kind.len()])?,

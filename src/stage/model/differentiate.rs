@@ -42,11 +42,7 @@ pub struct Differentiated {
 /// Reads the graph and writes the folder: step, gradient, update, weights.
 pub fn differentiate(path: &Path, settings: &DifferentiateSettings) -> Result<Differentiated, Error> {
     let source = read_model(path)?;
-    let reading = ImportSettings {
-        training: true,
-        lengths: settings.lengths.clone(),
-        frozen: settings.frozen.clone(),
-    };
+    let reading = ImportSettings { training: true, lengths: settings.lengths.clone(), frozen: settings.frozen.clone() };
     let imported = import(&source, &reading)?;
     let first = imported.outputs.first().map(|(name, _)| (name.clone(), 1.0));
     let outputs = if settings.outputs.is_empty() { first.into_iter().collect() } else { settings.outputs.clone() };

@@ -35,7 +35,9 @@ pub fn check_exported(
     for name in ["input/image", "input/label"] {
         match file.tensors.get(name) {
             Some(own) => ledger.compare(name, own.clone(), Limit::Exact),
-            None => return Err(Error::Usage(format!("the file has no {name}: it is no file of numbers about a graph"))),
+            None => {
+                return Err(Error::Usage(format!("the file has no {name}: it is no file of numbers about a graph")));
+            }
         }
     }
     let mut state = begin(&imported, &trainee, bench)?;
@@ -51,7 +53,9 @@ pub fn check_exported(
     let inputs = [(image_name.as_str(), &image), ("label", &label)];
     let near = Limit::Length(1e-4, 1e-3);
     let mut names = vec![("gradient/image".to_owned(), "grad/image".to_owned())];
-    names.extend(trainee.parameters.iter().map(|held| (format!("gradient/{}", held.name), format!("grad/{}", held.name))));
+    names.extend(
+        trainee.parameters.iter().map(|held| (format!("gradient/{}", held.name), format!("grad/{}", held.name))),
+    );
     let outputs: Vec<&str> = ["loss"].into_iter().chain(names.iter().map(|(output, _)| output.as_str())).collect();
     let arrays = step.run(&mut state, &inputs, &outputs, cancel)?;
     if let Some((loss, gradients)) = arrays.split_first() {

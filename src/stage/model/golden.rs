@@ -48,7 +48,9 @@ impl<'a> Golden<'a> {
             class_weights: None,
         };
         if let Some(ignored) = file.metadata.get("ignore").filter(|label| **label != IGNORED.to_string()) {
-            return Err(Error::Usage(format!("the file ignores the label {ignored}, and only {IGNORED} is ignored here")));
+            return Err(Error::Usage(format!(
+                "the file ignores the label {ignored}, and only {IGNORED} is ignored here"
+            )));
         }
         let start = file
             .tensors

@@ -76,15 +76,19 @@ pub(crate) fn load(path: &Path) -> Result<Weights, Error> {
     Ok(Weights { tensors: source.initializers()?, metadata: BTreeMap::new() })
 }
 
-/// Where checks are computed: on the processor, where numbers are the same every time.
+/// Where graphs are computed.
 #[derive(Clone, Debug)]
 pub struct Bench {
     /// The library.
     pub runtime: Runtime,
     /// Threads within an operator.
     pub threads: usize,
-    /// Where; a GPU computes products in full 32 bits here.
+    /// Where.
     pub device: Device,
+    /// Whether a GPU may shorten 32-bit products to TF32.
+    pub tf32: bool,
+    /// Whether a step is replayed as a CUDA graph.
+    pub cuda_graph: bool,
 }
 
 impl Bench {
@@ -92,17 +96,13 @@ impl Bench {
         SessionSettings {
             device: self.device,
             intra_threads: self.threads.max(1),
-            tf32: false,
+            tf32: self.tf32,
+            cuda_graph: self.cuda_graph,
             ..SessionSettings::default()
         }
     }
 
-    pub(crate) fn open(
-        &self,
-        name: &str,
-        graph: &graph::Graph,
-        writes: &[(String, String)],
-    ) -> Result<Step, Error> {
+    pub(crate) fn open(&self, name: &str, graph: &graph::Graph, writes: &[(String, String)]) -> Result<Step, Error> {
         let bytes = graph::onnx::encode(graph, name);
         Ok(Step::open(&self.runtime, name, Model::Bytes(&bytes), &self.settings(), writes)?)
     }
