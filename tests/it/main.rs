@@ -20,3 +20,4 @@ mod stats;
 mod step;
 mod storage;
 mod tables;
+mod training;

@@ -3,7 +3,7 @@
 use super::element_of;
 use super::messages::{Dimension, Length, Model, Tensor as TensorMessage};
 use super::unknown::unknown_fields;
-use crate::graph::map::map_file;
+use crate::graph::disk::map_file;
 use crate::graph::{Element, Error, Tensor, TensorType};
 use bytes::Bytes;
 use prost::Message;

@@ -7,9 +7,10 @@ use crate::graph::net::{MaskInput, MaskKind, Normalisation};
 use crate::graph::onnx::write_model;
 use crate::graph::train::{Denominator, Recipe, Trainee};
 use crate::graph::weights::{Weights, write_safetensors};
-use crate::graph::{Graph, map_file};
+use crate::graph::{self, Graph, map_file, replace};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The name of the description.
@@ -198,12 +199,7 @@ impl Artifact {
 }
 
 fn put(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |error: &dyn std::fmt::Display| Error::Failed(format!("{}: {error}", path.display()));
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
-    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(|error| failed(&error))?;
-    file.persist(path).map_err(|error| failed(&error))?;
-    Ok(())
+    Ok(replace(path, |file| file.write_all(text.as_bytes()).map_err(|error| graph::Error::file(path, &error)))?)
 }
 
 /// A folder to write into: made if need be, and without an artifact unless it may be replaced.
