@@ -75,6 +75,7 @@ fn every_command_explains_itself() {
         "stats",
         "cutout",
         "masks",
+        "model",
         "sample-data",
         "doctor",
     ];

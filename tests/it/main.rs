@@ -8,6 +8,7 @@ mod ingest;
 mod layering;
 mod masks;
 mod merge;
+mod model_cli;
 mod nets;
 mod photos;
 mod predict;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Selvedge beside its peers and the floor: each figure with the bound that was set for it, slow or not.
-#   bash tests/peers/bench.sh [masks|cutout|plan|help|guard|all]...
+#   bash tests/peers/bench.sh [masks|cutout|plan|train|help|guard|all]...
 # Everything lies in .bench, kept between calls. SELVEDGE names the program; U2NETP a model of that name (without it there
 # is no cutout section); BENCH_LONG=1 adds the run of 2,400 photos. Compare CPU seconds and ratios within one call: wall
 # seconds depend on what else the machine does.
@@ -252,13 +252,67 @@ guard() {
     "$PYTHON" "$peers/pixel_guard.py" "$bench/guard" | sed 's/^/  /' || echo "  MISSED: the pictures are too easy"
 }
 
+# step_ratio WHAT BOUND FOLDER PEER-ARGUMENTS...: a step of the model in FOLDER beside PyTorch's, run in turn, one thread.
+step_ratio() {
+    local what=$1 bound=$2 folder=$3 round
+    shift 3
+    : >"$bench/logs/ours.jsonl"
+    : >"$bench/logs/theirs.jsonl"
+    for round in 1 2 3; do
+        "$selvedge" --threads 1 --json --log quiet model bench "$folder" --steps 4 >>"$bench/logs/ours.jsonl"
+        OMP_WAIT_POLICY=PASSIVE "$TORCH" "$peers/train_torch.py" --threads 1 --steps 4 --json "$@" >>"$bench/logs/theirs.jsonl"
+    done
+    "$TORCH" - "$bench/logs" "$what" "$bound" <<'P'
+import json, statistics, sys
+folder, what, bound = sys.argv[1], sys.argv[2], float(sys.argv[3])
+ours = [json.loads(line) for line in open(f"{folder}/ours.jsonl")]
+theirs = [json.loads(line) for line in open(f"{folder}/theirs.jsonl")]
+cpu = [statistics.median(run["cpu_ms"] for run in runs) for runs in (ours, theirs)]
+wall = [statistics.median(run["wall_ms"] for run in runs) for runs in (ours, theirs)]
+memory = [max(run["timing"]["step_mib"] for run in ours), max(run["step_mb"] for run in theirs)]
+verdict = "holds" if cpu[0] <= bound * cpu[1] else "MISSED"
+print(f"  {what:<40} CPU {cpu[0]:6.0f} ms against {cpu[1]:6.0f} = {cpu[0] / cpu[1]:.2f}  (bound {bound}: {verdict})  "
+      f"wall {wall[0] / wall[1]:.2f}  memory {memory[0]:.0f} MiB against {memory[1]:.0f}")
+P
+}
+
+# exported NAME ARGUMENTS... → the folder of a model, made once a call of this script.
+exported() {
+    local folder=$bench/models/$1
+    shift
+    "$selvedge" --log quiet model export --out "$folder" --force --drop-path 0 --weight-decay 1e-4 "$@" >/dev/null
+    echo "$folder"
+}
+
+train() {
+    heading "train: a step beside PyTorch eager, one thread, medians of three runs of each in turn"
+    TORCH=$bench/torch/bin/python
+    if [ ! -f "$bench/torch/ready" ]; then
+        echo "bench.sh: setting up $bench/torch" >&2
+        python3 -m venv "$bench/torch"
+        "$TORCH" -m pip install --quiet --disable-pip-version-check torch numpy onnx
+        touch "$bench/torch/ready"
+    fi
+    mkdir -p "$bench/models"
+    local folder spec size batch
+    for spec in "512x512 1" "512x512 2" "256x256 4"; do
+        read -r size batch <<<"$spec"
+        folder=$(exported "vit-t-$size-$batch" --arch segmenter-vit-t-mask --size "$size" --batch "$batch")
+        step_ratio "Segmenter ViT-T, $size, batch $batch" 0.85 "$folder" \
+            --arch segmenter_mask --vit T --size "$size" --batch "$batch"
+    done
+    "$TORCH" "$peers/train_torch.py" --block pup --export "$bench/models/pup.onnx" >"$bench/logs/export.log" 2>&1
+    "$selvedge" --log quiet model differentiate "$bench/models/pup.onnx" --weight-decay 1e-4 --out "$bench/models/pup" --force >/dev/null
+    step_ratio "a stage of SETR-PUP, 256 channels, 64x64" 1.05 "$bench/models/pup" --block pup
+}
+
 sections=("$@")
 [ ${#sections[@]} -gt 0 ] || sections=(all)
-[ "${sections[*]}" != all ] || sections=(help guard masks plan cutout)
+[ "${sections[*]}" != all ] || sections=(help guard masks plan cutout train)
 for section in "${sections[@]}"; do
     case $section in
-    masks | cutout | plan | help | guard) ;;
-    *) echo "bench.sh: $section is no section: masks, cutout, plan, help, guard, all" >&2; exit 2 ;;
+    masks | cutout | plan | train | help | guard) ;;
+    *) echo "bench.sh: $section is no section: masks, cutout, plan, train, help, guard, all" >&2; exit 2 ;;
     esac
 done
 prepare

@@ -2,11 +2,12 @@
 """The peer of the training step: PyTorch eager, on the CPU, one process, random images and labels.
 
     train_torch.py --arch segmenter_mask --vit T --size 512x512 --batch 1 --threads 1 --steps 5 --classes 28 [--json]
-    train_torch.py --block pup --threads 1 --steps 10 [--no-optimizer]
+    train_torch.py --block pup --threads 1 --steps 10 [--no-optimizer] [--export FILE.onnx]
 
 A step is: forward in training mode, cross-entropy, backward, SGD with momentum and weight decay (foreach). Prints median and
 least wall and CPU milliseconds of a step, and by how many MB the peak memory of the steps passes what is held before the
-first of them: weights, momenta and the batch. With --json the figures are one line of JSON.
+first of them: weights, momenta and the batch. With --json the figures are one line of JSON. --export writes the forward
+graph, in training mode and without folding, instead of running steps (needs onnx).
 """
 import argparse
 import json
@@ -25,15 +26,19 @@ ARCHES = ["segmenter_mask", "segmenter_linear", "setr_naive", "setr_pup", "setr_
 
 
 class PupBlock(nn.Module):
-    """One stage of SETR-PUP: 3×3 convolution 256 → 256, batch norm, ReLU, bilinear ×2; on a map of 64×64."""
+    """One stage of SETR-PUP: 3×3 convolution 256 → 256, batch norm, ReLU, bilinear ×2; on a map of 64×64.
+
+    Its channels are taken for classes. A trained offset of the map makes the gradient go through to where the map came from.
+    """
 
     def __init__(self):
         super().__init__()
+        self.offset = nn.Parameter(torch.zeros(1, 256, 64, 64))
         self.conv = nn.Conv2d(256, 256, 3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(256)
 
     def forward(self, x):
-        return F.interpolate(F.relu(self.bn(self.conv(x))), scale_factor=2.0, mode="bilinear")
+        return F.interpolate(F.relu(self.bn(self.conv(x + self.offset))), scale_factor=2.0, mode="bilinear")
 
 
 def memory(field):
@@ -55,7 +60,8 @@ def prepare(options):
     """A function that does one step and returns the loss."""
     torch.manual_seed(1)
     if options.block:
-        model, image, label = PupBlock(), torch.randn(options.batch, 256, 64, 64, requires_grad=True), None
+        model, image = PupBlock(), torch.randn(options.batch, 256, 64, 64)
+        label = torch.randint(0, 256, (options.batch, 128, 128))
     else:
         height, across = map(int, options.size.split("x"))
         width, layers, heads = SIZES[options.vit]
@@ -64,6 +70,10 @@ def prepare(options):
         label = torch.randint(0, options.classes, (options.batch, height, across))
         label[:, :: 7, :: 3] = IGNORED
     model.train()
+    if options.export:
+        torch.onnx.export(model, (image,), options.export, dynamo=False, opset_version=17, do_constant_folding=False,
+                          training=torch.onnx.TrainingMode.TRAINING, input_names=["image"], output_names=["logits"])
+        raise SystemExit
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4, foreach=True)
     for parameter in model.parameters():
         # Held from the start, so that they do not count as memory of the first step.
@@ -71,9 +81,9 @@ def prepare(options):
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        image.grad = None
         with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
-            loss = model(image).square().mean() if options.block else loss_of(model(image), label)
+            output = model(image)
+            loss = F.cross_entropy(output, label) if options.block else loss_of(output, label)
         loss.backward()
         if not options.no_optimizer:
             optimizer.step()
@@ -85,7 +95,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--arch", choices=ARCHES, default="segmenter_mask")
     parser.add_argument("--vit", choices=list(SIZES), default="T", help="size of the encoder")
-    parser.add_argument("--block", choices=["pup"], help="a block instead of a network, with the mean square as its loss")
+    parser.add_argument("--block", choices=["pup"], help="a block instead of a network")
+    parser.add_argument("--export", metavar="FILE.onnx", help="write the forward graph and stop")
     parser.add_argument("--size", default="512x512", help="HEIGHTxWIDTH in pixels, divisible by the patch")
     parser.add_argument("--patch", type=int, default=16)
     parser.add_argument("--batch", type=int, default=1)

@@ -202,18 +202,25 @@ fn put(path: &Path, text: &str) -> Result<(), Error> {
     Ok(replace(path, |file| file.write_all(text.as_bytes()).map_err(|error| graph::Error::file(path, &error)))?)
 }
 
-/// A folder to write into: made if need be, and without an artifact unless it may be replaced.
-pub fn prepare(folder: &Path, force: bool) -> Result<(), Error> {
-    if folder.join(ARTIFACT).exists() {
-        if !force {
-            return Err(Error::Usage(format!(
-                "{} holds a model already; choose another folder, or replace it with --force",
-                folder.display()
-            )));
-        }
-        // Without its description the folder counts as unfinished until the new one is there.
-        let path = folder.join(ARTIFACT);
-        std::fs::remove_file(&path).map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
+/// Refuses a folder that holds a model already, unless it may be replaced.
+pub fn check_free(folder: &Path, force: bool) -> Result<(), Error> {
+    match folder.join(ARTIFACT).exists() && !force {
+        false => Ok(()),
+        true => Err(Error::Usage(format!(
+            "{} holds a model already; choose another folder, or replace it with --force",
+            folder.display()
+        ))),
     }
-    std::fs::create_dir_all(folder).map_err(|error| Error::Usage(format!("{}: {error}", folder.display())))
+}
+
+/// Makes the folder. Without its description an old model counts as unfinished until the new one is there.
+pub fn prepare(folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|error| Error::Usage(format!("{}: {error}", folder.display())))?;
+    let path = folder.join(ARTIFACT);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Failed(format!("{}: {error}", path.display())))
+        }
+        _ => Ok(()),
+    }
 }

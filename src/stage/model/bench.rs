@@ -3,8 +3,8 @@
 use super::artifact::Artifact;
 use super::{Bench, Error, array};
 use crate::cancel::Cancel;
-use crate::graph::Tensor;
 use crate::graph::weights::read_weights;
+use crate::graph::{Tensor, TensorType};
 use crate::runtime::{Array, Element, Model, State, Step};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ pub fn bench(folder: &Path, bench: &Bench, steps: usize, count_nodes: bool, canc
         state.set(name, &value)?;
     }
     drop(weights);
-    let given = feeds(&artifact, &inputs)?;
+    let given = feeds(&artifact, &inputs, &state)?;
     let given: Vec<(&str, &Array)> = given.iter().map(|(name, array)| (name.as_str(), array)).collect();
     let nodes = if count_nodes { step.count_nodes(&mut state, &given)? } else { BTreeMap::new() };
     // Forgets the peak of opening, where the system allows it.
@@ -105,8 +105,8 @@ pub fn bench(folder: &Path, bench: &Bench, steps: usize, count_nodes: bool, canc
     Ok(timing)
 }
 
-/// Random pictures and labels, the same every time; masks that drop nothing.
-fn feeds(artifact: &Artifact, inputs: &[(String, crate::graph::TensorType)]) -> Result<Vec<(String, Array)>, Error> {
+/// What is not in the state: random pictures and labels, the same every time; masks that drop nothing.
+fn feeds(artifact: &Artifact, inputs: &[(String, TensorType)], state: &State) -> Result<Vec<(String, Array)>, Error> {
     let mut found = Vec::new();
     let mut seed = 1_u32;
     let mut next = move || {
@@ -124,12 +124,11 @@ fn feeds(artifact: &Artifact, inputs: &[(String, crate::graph::TensorType)]) -> 
             }
             (_, Some(mask)) if mask.kind == "paths" => Array::from_f32(&kind.dims, &vec![1.0; kind.len()])?,
             (_, Some(_)) => Array::new(Element::U8, &kind.dims, vec![1_u8; kind.len()])?,
-            // The picture is the one input left that is neither state nor setting.
-            _ if kind.dims.len() == 4 && kind.dims[1] == 3 && artifact.size == [kind.dims[2], kind.dims[3]] => {
+            _ if state.contains(name) => continue,
+            _ => {
                 let noise: Vec<f32> = (0..kind.len()).map(|_| next() as f32 / (1 << 23) as f32 - 1.0).collect();
                 Array::from_f32(&kind.dims, &noise)?
             }
-            _ => continue,
         };
         found.push((name.clone(), array));
     }

@@ -1,7 +1,7 @@
 //! A training step for anyone's forward graph. Must not know which network it is.
 
 use super::Error;
-use super::artifact::{Artifact, prepare};
+use super::artifact::{Artifact, check_free, prepare};
 use crate::graph::onnx::read_model;
 use crate::graph::train::{Recipe, Trainee};
 use crate::graph::weights::Weights;
@@ -41,6 +41,7 @@ pub struct Differentiated {
 
 /// Reads the graph and writes the folder: step, gradient, update, weights.
 pub fn differentiate(path: &Path, settings: &DifferentiateSettings) -> Result<Differentiated, Error> {
+    check_free(&settings.out, settings.force)?;
     let source = read_model(path)?;
     let reading = ImportSettings { training: true, lengths: settings.lengths.clone(), frozen: settings.frozen.clone() };
     let imported = import(&source, &reading)?;
@@ -50,7 +51,6 @@ pub fn differentiate(path: &Path, settings: &DifferentiateSettings) -> Result<Di
     if trainee.parameters.is_empty() {
         return Err(Error::Usage(format!("{} holds no weights that can be trained", path.display())));
     }
-    prepare(&settings.out, settings.force)?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let artifact = Artifact::new(&name, &trainee, &settings.recipe, None);
     let parameters = artifact.parameters;
@@ -59,6 +59,7 @@ pub fn differentiate(path: &Path, settings: &DifferentiateSettings) -> Result<Di
         ("grad.onnx", trainee.gradient(&settings.recipe, false)?),
         ("update.onnx", trainee.update(&settings.recipe)?),
     ];
+    prepare(&settings.out)?;
     let running = imported.running.iter().map(|running| &running.now);
     let tensors = imported.parameters.iter().chain(running).map(|held| (held.name.clone(), held.tensor.clone()));
     let weights = Weights { tensors: tensors.collect(), metadata: BTreeMap::new() };

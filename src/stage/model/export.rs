@@ -1,7 +1,7 @@
 //! A network from its name: its graphs and weights as a folder that can be trained, evaluated and used. Must not know
 //! training.
 
-use super::artifact::{Artifact, prepare};
+use super::artifact::{Artifact, check_free, prepare};
 use super::{Error, load};
 use crate::graph::net::{Config, Mode, Normalisation, build, eval_graph, infer_graph};
 use crate::graph::train::{Recipe, Trainee};
@@ -57,6 +57,7 @@ impl Exported {
 
 /// Builds the graphs, loads or draws the weights, and writes the folder.
 pub fn export(settings: &ExportSettings) -> Result<Exported, Error> {
+    check_free(&settings.out, settings.force)?;
     let mut config = Config::named(&settings.arch, settings.classes, settings.size)?;
     // mmsegmentation's recipe for Segmenter; SETR has none.
     let usual = if config.arch.is_setr() { 0.0 } else { 0.1 };
@@ -65,7 +66,6 @@ pub fn export(settings: &ExportSettings) -> Result<Exported, Error> {
     config.decoder_dropout = settings.dropout;
     let network = build(&config, Mode::Train, settings.batch)?;
     let (weights, lines) = begin(&config, &network.wanted(), settings)?;
-    prepare(&settings.out, settings.force)?;
     let normalisation = Normalisation::of(&config);
     let trainee = Trainee::of_network(network, settings.head_rate);
     let artifact = Artifact::new(&settings.arch, &trainee, &settings.recipe, Some(&normalisation));
@@ -77,6 +77,7 @@ pub fn export(settings: &ExportSettings) -> Result<Exported, Error> {
         ("eval.onnx", eval_graph(&config, settings.batch)?),
         ("infer.onnx", infer_graph(&config, 1, &normalisation, &weights)?),
     ];
+    prepare(&settings.out)?;
     let sidecar = vec![("infer.toml", sidecar(&settings.arch, settings.size))];
     let files = artifact.write(&settings.out, graphs, &weights, sidecar)?;
     Ok(Exported { files, lines, parameters })
