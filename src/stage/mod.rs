@@ -5,6 +5,7 @@ pub mod cutout;
 pub mod ingest;
 pub mod masks;
 pub mod merge;
+pub mod model;
 mod parts;
 pub mod quarantine;
 pub mod sample;

@@ -7,6 +7,8 @@ mod ingest;
 mod layering;
 mod masks;
 mod merge;
+mod model_fetch;
+mod model_tools;
 mod nets;
 mod photos;
 mod predict;
