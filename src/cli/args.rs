@@ -1,5 +1,6 @@
 //! The words of the command line. Must not act on them.
 
+use super::model_args::ModelCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -76,6 +77,9 @@ pub enum Command {
     /// Masks as pictures.
     #[command(subcommand)]
     Masks(MasksCommand),
+    /// Build, differentiate, check, look at and convert networks.
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// Draw a made-up dataset in the form of iMaterialist (Fashion) 2020.
     SampleData(SampleArgs),
     /// Say what works here: ONNX Runtime, GPU, cores, and a store.

@@ -4,6 +4,8 @@
 mod args;
 mod doctor;
 mod exit;
+mod model;
+mod model_args;
 mod runs;
 mod stages;
 
@@ -180,6 +182,7 @@ fn name(command: &Command) -> &'static str {
         Command::Stats(_) => "stats",
         Command::Cutout(_) => "cutout",
         Command::Masks(_) => "masks",
+        Command::Model(_) => "model",
         Command::SampleData(_) => "sample-data",
         Command::Doctor(_) => "doctor",
     }
@@ -200,6 +203,7 @@ fn answer(command: Command, desk: &Desk) -> Result<Answer, Refusal> {
         Command::Stats(args) => stages::stats(&args, desk),
         Command::Cutout(args) => stages::cutout(&args, desk),
         Command::Masks(args) => stages::masks(&args, desk),
+        Command::Model(args) => model::model(&args, desk),
         Command::SampleData(args) => stages::sample(&args, desk),
         Command::Doctor(args) => doctor::doctor(&args, desk),
     }

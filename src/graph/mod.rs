@@ -3,12 +3,12 @@
 
 mod batch_norm;
 mod build;
+mod disk;
 mod error;
 mod fold;
 mod grad;
 mod import;
 mod ir;
-mod map;
 mod measure;
 pub mod net;
 pub mod onnx;
@@ -19,6 +19,7 @@ pub mod train;
 pub mod weights;
 
 pub use batch_norm::{BatchNorm, BatchNormOut, batch_norm_eval, batch_norm_train};
+pub(crate) use disk::{map_file, replace};
 pub use error::Error;
 pub use grad::gradients;
 pub use import::{ImportSettings, Imported, ImportedRunning, ImportedTensor, import};

@@ -88,10 +88,11 @@ impl Fit {
             Output::Name(name) => pick("output", Some(name), 0, session.outputs()),
         };
         let output = output.map_err(mismatch)?;
-        for value in [input, output] {
-            if value.element != "f32" {
-                return Err(mismatch(format!("`{value}` is not f32; export the model with f32 inputs and outputs")));
-            }
+        if !matches!(input.element.as_str(), "f32" | "u8") {
+            return Err(mismatch(format!("`{input}` is neither f32 nor u8; export the model with one of these")));
+        }
+        if output.element != "f32" {
+            return Err(mismatch(format!("`{output}` is not f32; export the model with f32 outputs")));
         }
         let [batch_axis, first, second, third] = input.shape.as_slice() else {
             return Err(mismatch(format!("`{input}` is no picture: four axes are wanted")));

@@ -92,7 +92,7 @@ impl Session {
         &self.placement
     }
 
-    /// Runs a model of one input once. Only the outputs asked for are fetched, in the order asked. A run that is
+    /// Runs a model of one input once; numbers for an input of bytes are rounded to them. Only the outputs asked for are fetched, in the order asked. A run that is
     /// cancelled ends at the next operator with [`Error::Cancelled`].
     pub fn run_f32(
         &mut self,
@@ -122,8 +122,13 @@ impl Session {
     /// Binds by name, and not by the list of all outputs, since an output that nobody binds is never copied from a GPU.
     fn bind(&self, input: &str, shape: &[usize], data: &[f32], outputs: &[&str]) -> Result<IoBinding, ort::Error> {
         let mut binding = self.session.create_binding()?;
-        let tensor = ort::value::Tensor::from_array((shape.to_vec(), data.to_vec()))?;
-        binding.bind_input(input, &tensor)?;
+        let bytes = self.inputs.iter().any(|value| value.name == input && value.element == "u8");
+        if bytes {
+            let data: Vec<u8> = data.iter().map(|number| number.round().clamp(0.0, 255.0) as u8).collect();
+            binding.bind_input(input, &ort::value::Tensor::from_array((shape.to_vec(), data))?)?;
+        } else {
+            binding.bind_input(input, &ort::value::Tensor::from_array((shape.to_vec(), data.to_vec()))?)?;
+        }
         for output in outputs {
             binding.bind_output_to_device(*output, &self.reply_memory)?;
         }

@@ -81,7 +81,12 @@ fn node(about: &Value) -> Node {
         op_type: Some(about["op"].as_str().unwrap().to_owned()),
         input: words(&about["inputs"]),
         output: words(&about["outputs"]),
-        attribute: about["attributes"].as_object().unwrap().iter().map(|(name, value)| attribute(name, value)).collect(),
+        attribute: about["attributes"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| attribute(name, value))
+            .collect(),
         ..Node::default()
     }
 }
@@ -89,7 +94,12 @@ fn node(about: &Value) -> Node {
 fn once(names: &[String]) -> Vec<String> {
     let mut names = names.to_vec();
     let mut seen = Vec::new();
-    names.retain(|name| !seen.contains(name) && { seen.push(name.clone()); true });
+    names.retain(|name| {
+        !seen.contains(name) && {
+            seen.push(name.clone());
+            true
+        }
+    });
     names
 }
 
@@ -113,7 +123,11 @@ impl Case<'_> {
                 None => vec![node(&self.about)],
             },
             name: Some("case".to_owned()),
-            input: once(&inputs).iter().filter(given).map(|name| info(name, self.tensor("in", name).unwrap())).collect(),
+            input: once(&inputs)
+                .iter()
+                .filter(given)
+                .map(|name| info(name, self.tensor("in", name).unwrap()))
+                .collect(),
             output: words(&self.about["outputs"])
                 .iter()
                 .map(|name| ValueInfo { name: Some(name.clone()), ..ValueInfo::default() })
@@ -181,10 +195,12 @@ impl Case<'_> {
         let model = encode(&imported.graph, self.name);
         let runtime = loaded();
         let settings = SessionSettings::default();
-        let mut step = Step::open(&runtime, self.name, Model::Bytes(&model), &settings, &[]).map_err(|e| e.to_string())?;
+        let mut step =
+            Step::open(&runtime, self.name, Model::Bytes(&model), &settings, &[]).map_err(|e| e.to_string())?;
         let mut state = State::new(&runtime, Device::Cpu).map_err(|error| error.to_string())?;
         let kept = |name: &str| step.inputs().iter().any(|input| input.name == name);
-        let inputs: Vec<_> = feeds.iter().filter(|(name, _)| kept(name)).map(|(name, array)| (name.as_str(), array)).collect();
+        let inputs: Vec<_> =
+            feeds.iter().filter(|(name, _)| kept(name)).map(|(name, array)| (name.as_str(), array)).collect();
         let outputs: Vec<&str> = compared.iter().map(|(name, _)| name.as_str()).collect();
         let arrays = step.run(&mut state, &inputs, &outputs, &Cancel::default()).map_err(|error| error.to_string())?;
         for ((name, wanted), array) in compared.iter().zip(arrays) {
@@ -219,6 +235,11 @@ fn every_operator_has_the_gradient_that_pytorch_computes() {
             Err(error) => failed.push(format!("{name}: {error}")),
         }
     }
-    assert!(failed.is_empty(), "{} of {count} cases (worst of the others {worst:.1e}):\n{}", failed.len(), failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} of {count} cases (worst of the others {worst:.1e}):\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
     assert!(count > 400, "{count} cases");
 }

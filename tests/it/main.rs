@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what is wanted")]
 
 mod commands;
+mod graph_rules;
 mod images;
 mod ingest;
 mod layering;
@@ -21,3 +22,4 @@ mod stats;
 mod step;
 mod storage;
 mod tables;
+mod training;

@@ -237,7 +237,7 @@ fn what_is_no_model_is_refused_with_its_name() {
         let path = folder.path().join(name);
         fs::write(&path, content).unwrap();
         let error = inspect(&path, &InspectSettings::default()).unwrap_err();
-        assert!(matches!(&error, Error::Failed(text) if text.contains(name)), "{error}");
+        assert!(matches!(&error, Error::Usage(text) if text.contains(name)), "{error}");
     }
     for name in ["absent.onnx", "absent.pth", "absent"] {
         let error = inspect(&folder.path().join(name), &InspectSettings::default()).unwrap_err();

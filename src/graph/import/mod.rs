@@ -9,10 +9,8 @@ mod norms;
 
 use super::ir::{Attribute, Attributes, Graph, Value};
 use super::onnx::Source;
-use super::onnx::element_of;
-use super::onnx::messages::{
-    Attribute as AttributeMessage, Function, Length, Node as NodeMessage, ValueInfo, attribute_type,
-};
+use super::onnx::messages::{Attribute as AttributeMessage, Function, Node as NodeMessage, ValueInfo, attribute_type};
+use super::onnx::{element_of, fixed_length, length_key};
 use super::{Error, Tensor};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -43,6 +41,8 @@ pub struct ImportedTensor {
 pub struct ImportedRunning {
     /// As it goes in.
     pub now: ImportedTensor,
+    /// Whether it is a variance; else a mean.
+    pub variance: bool,
     /// As it comes out; `None` when the running statistics are only used.
     pub next: Option<Value>,
 }
@@ -105,9 +105,10 @@ pub fn import(source: &Source, settings: &ImportSettings) -> Result<Imported, Er
         let name = message.name.clone().unwrap_or_default();
         let tensor = source.tensor(message)?;
         let frozen = settings.frozen.iter().any(|prefix| name.starts_with(prefix.as_str()));
-        let value = if uses.statistic.contains(name.as_str()) && settings.training {
+        let variance = uses.statistic.get(name.as_str()).filter(|_| settings.training);
+        let value = if let Some(variance) = variance {
             let value = reader.graph.input(&name, tensor.element(), tensor.dims())?;
-            statistics.insert(value, ImportedTensor { name: name.clone(), value, tensor });
+            statistics.insert(value, (ImportedTensor { name: name.clone(), value, tensor }, *variance));
             value
         } else if !frozen && uses.trainable(&name, &tensor) {
             let value = reader.graph.input(&name, tensor.element(), tensor.dims())?;
@@ -127,11 +128,11 @@ pub fn import(source: &Source, settings: &ImportSettings) -> Result<Imported, Er
     }
     let mut running = Vec::new();
     for (now, next) in reader.running {
-        if let Some(now) = statistics.remove(&now) {
-            running.push(ImportedRunning { now, next: Some(next) });
+        if let Some((now, variance)) = statistics.remove(&now) {
+            running.push(ImportedRunning { now, variance, next: Some(next) });
         }
     }
-    running.extend(statistics.into_values().map(|now| ImportedRunning { now, next: None }));
+    running.extend(statistics.into_values().map(|(now, variance)| ImportedRunning { now, variance, next: None }));
     running.sort_by(|a, b| a.now.name.cmp(&b.now.name));
     Ok(Imported { graph: reader.graph, inputs, outputs, parameters, running, notes: reader.notes })
 }
@@ -140,20 +141,20 @@ type Names = HashMap<String, Value>;
 
 /// What the weights of a file are used for.
 struct Uses<'a> {
-    /// Used as running statistics.
-    statistic: HashSet<&'a str>,
+    /// Used as running statistics; whether as variances.
+    statistic: HashMap<&'a str, bool>,
     /// Used where a gradient makes sense.
     gradient: HashSet<&'a str>,
 }
 
 impl<'a> Uses<'a> {
     fn of(nodes: &'a [NodeMessage]) -> Self {
-        let (mut statistic, mut gradient) = (HashSet::new(), HashSet::new());
+        let (mut statistic, mut gradient) = (HashMap::new(), HashSet::new());
         for node in nodes {
             for (place, name) in node.input.iter().enumerate() {
                 let setting = match (node.op_type.as_deref().unwrap_or(""), place) {
                     ("BatchNormalization", 3 | 4) => {
-                        statistic.insert(name.as_str());
+                        statistic.insert(name.as_str(), place == 4);
                         continue;
                     }
                     ("Resize", 1..) | ("Clip", 1..) | ("Pad", 1..) | ("OneHot", 1..) | ("Dropout", 1..) => true,
@@ -252,14 +253,11 @@ impl<'a> Reader<'a> {
         let element = element_of(kind.elem_type.unwrap_or(0), &what)?;
         let mut dims = Vec::new();
         for (axis, dim) in kind.shape.iter().flat_map(|shape| &shape.dim).enumerate() {
-            let key = match &dim.length {
-                Some(Length::Fixed(length)) if *length > 0 => {
-                    dims.push(*length as usize);
-                    continue;
-                }
-                Some(Length::Named(word)) if !word.is_empty() => word.clone(),
-                _ => format!("{name}.{axis}"),
-            };
+            if let Some(length) = fixed_length(dim) {
+                dims.push(length);
+                continue;
+            }
+            let key = length_key(&name, axis, dim);
             let length = settings.lengths.get(&key).ok_or_else(|| Error::Unsupported {
                 node: what.clone(),
                 detail: format!("the length `{key}` of its axis {axis} is open; fix it with --length {key}=N"),

@@ -8,6 +8,7 @@ mod write;
 use super::{Element, Error};
 
 pub use read::{Source, read_model};
+pub(crate) use read::{fixed_length, length_key};
 pub use write::{encode, write_model};
 
 /// The version of the file format that is written.

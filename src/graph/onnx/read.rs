@@ -1,12 +1,13 @@
 //! An ONNX file, mapped into memory: its messages, and its weights as shared bytes. Must not know what the nodes mean.
 
 use super::element_of;
-use super::messages::{Model, Tensor as TensorMessage};
+use super::messages::{Dimension, Length, Model, Tensor as TensorMessage};
 use super::unknown::unknown_fields;
-use crate::graph::map::map_file;
-use crate::graph::{Element, Error, Tensor};
+use crate::graph::disk::map_file;
+use crate::graph::{Element, Error, Tensor, TensorType};
 use bytes::Bytes;
 use prost::Message;
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 /// A model that was read.
@@ -27,6 +28,22 @@ pub fn read_model(path: &Path) -> Result<Source, Error> {
     Source::decode(map_file(path)?, &path.display().to_string(), folder)
 }
 
+/// The length of an axis, where the file fixes it.
+pub(crate) fn fixed_length(dim: &Dimension) -> Option<usize> {
+    match dim.length {
+        Some(Length::Fixed(length)) => usize::try_from(length).ok().filter(|length| *length > 0),
+        _ => None,
+    }
+}
+
+/// The word for an open length: its own, or `INPUT.AXIS`.
+pub(crate) fn length_key(input: &str, axis: usize, dim: &Dimension) -> String {
+    match &dim.length {
+        Some(Length::Named(word)) if !word.is_empty() => word.clone(),
+        _ => format!("{input}.{axis}"),
+    }
+}
+
 impl Source {
     /// Reads a model from bytes; `folder` is where its weights are looked for when they lie in other files.
     pub fn decode(bytes: Bytes, name: &str, folder: PathBuf) -> Result<Self, Error> {
@@ -45,11 +62,53 @@ impl Source {
         self.model.opset_import.iter().find(|set| standard(&set.domain)).and_then(|set| set.version).unwrap_or(1)
     }
 
+    /// The inputs with their types, all of fixed size; weights of the file are none.
+    pub fn inputs(&self) -> Result<Vec<(String, TensorType)>, Error> {
+        let mut found = Vec::new();
+        for info in self.model.graph.iter().flat_map(|graph| &graph.input) {
+            let name = info.name.clone().unwrap_or_default();
+            let kind = info.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
+            let dims: Option<Vec<usize>> =
+                kind.and_then(|kind| kind.shape.as_ref()?.dim.iter().map(fixed_length).collect());
+            let (Some(kind), Some(dims)) = (kind, dims) else {
+                let detail = format!("its input `{name}` has no fixed size");
+                return Err(Error::Format { what: self.name.clone(), wanted: "ONNX model of fixed sizes", detail });
+            };
+            if self.initializer(&name).is_none() {
+                let element = element_of(kind.elem_type.unwrap_or(0), &format!("input `{name}`"))?;
+                found.push((name, TensorType { element, dims }));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The axes of the inputs whose length the file leaves open: input, axis, and the word for the length.
+    pub fn open_axes(&self) -> Vec<(String, usize, String)> {
+        let mut found = Vec::new();
+        for info in self.model.graph.iter().flat_map(|graph| &graph.input) {
+            let name = info.name.clone().unwrap_or_default();
+            let shape =
+                info.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()).and_then(|kind| kind.shape.as_ref());
+            for (axis, dim) in shape.iter().flat_map(|shape| &shape.dim).enumerate() {
+                if fixed_length(dim).is_none() {
+                    found.push((name.clone(), axis, length_key(&name, axis, dim)));
+                }
+            }
+        }
+        found
+    }
+
     /// The weights of a name, if the model holds them.
     pub fn initializer(&self, name: &str) -> Option<Result<Tensor, Error>> {
         let graph = self.model.graph.as_ref()?;
         let message = graph.initializer.iter().find(|tensor| tensor.name.as_deref() == Some(name))?;
         Some(self.tensor(message))
+    }
+
+    /// All weights the model holds, by name.
+    pub fn initializers(&self) -> Result<BTreeMap<String, Tensor>, Error> {
+        let all = self.model.graph.iter().flat_map(|graph| &graph.initializer);
+        all.map(|message| Ok((message.name.clone().unwrap_or_default(), self.tensor(message)?))).collect()
     }
 
     /// The numbers of a tensor, wherever the format keeps them.

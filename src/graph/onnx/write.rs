@@ -6,11 +6,12 @@ use super::messages::{
     OperatorSet, Shape, Tensor as TensorMessage, TensorType as TypeMessage, Type, ValueInfo, attribute_type,
 };
 use super::{IR_VERSION, OPSET, code_of};
+use crate::graph::disk::replace;
 use crate::graph::ir::{Attribute, Graph, Node, TensorType, Value};
 use crate::graph::{Error, Tensor};
 use prost::Message;
 use std::collections::HashSet;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 /// Above this many bytes of weights they are written beside the model: readers refuse messages of 2 GiB.
@@ -46,8 +47,9 @@ fn write_parts(
         file_name.push(".data");
         let location = file_name.to_string_lossy().into_owned();
         let data_path = path.with_file_name(&file_name);
+        let failed = |error: std::io::Error| Error::file(&data_path, &error);
         let mut offset = 0_usize;
-        whole(&data_path, |file| {
+        replace(&data_path, |file| {
             for (name, tensor) in constants {
                 if tensor.data().len() < EXTERNAL_TENSOR {
                     tensors.push(tensor_message(name, tensor));
@@ -55,9 +57,9 @@ fn write_parts(
                 }
                 // Readers map the file, page by page.
                 let gap = offset.next_multiple_of(4096) - offset;
-                file.write_all(&[0; 4096][..gap])?;
+                file.write_all(&[0; 4096][..gap]).map_err(failed)?;
                 offset += gap;
-                file.write_all(tensor.data())?;
+                file.write_all(tensor.data()).map_err(failed)?;
                 tensors.push(outside(name, tensor, &location, offset));
                 offset += tensor.data().len();
             }
@@ -68,25 +70,8 @@ fn write_parts(
         tensors.extend(constants.iter().map(|(name, tensor)| tensor_message(name, tensor)));
     }
     let bytes = message(graph, name, tensors).encode_to_vec();
-    whole(path, |file| file.write_all(&bytes))?;
+    replace(path, |file| file.write_all(&bytes).map_err(|error| Error::file(path, &error)))?;
     Ok(written)
-}
-
-/// Writes a file so that nobody ever sees half of it.
-pub(crate) fn whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Error> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let failed = |error: std::io::Error| Error::file(path, &error);
-    let mut file = BufWriter::new(tempfile::NamedTempFile::new_in(folder).map_err(failed)?);
-    write(&mut file).map_err(failed)?;
-    let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let everyone = std::fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(everyone).map_err(failed)?;
-    }
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
 }
 
 /// The constants that live nodes or outputs use, by name.

@@ -87,6 +87,16 @@ fn sum_pixels(g: &mut Graph, values: Value, (rows, columns): (usize, usize)) -> 
     g.reduce("ReduceSum", lines, &[0], false)
 }
 
+/// What a head's logits come to.
+pub(super) struct Scored {
+    /// Logarithms of the probabilities, `[R, C]`.
+    pub logs: Value,
+    /// One number.
+    pub loss: Value,
+    /// Of the logits, `[R, C]`.
+    pub gradient: Value,
+}
+
 /// The loss of logits `[R, C]` times `factor`, and its gradient of the same shape, times `scale` if there is one.
 pub(super) fn cross_entropy(
     g: &mut Graph,
@@ -94,7 +104,7 @@ pub(super) fn cross_entropy(
     labels: &Labels,
     factor: f32,
     scale: Option<Value>,
-) -> Result<(Value, Value), Error> {
+) -> Result<Scored, Error> {
     let pixels = g.dims(logits).first().copied().unwrap_or(0);
     let logs = g.op("LogSoftmax", &[logits], attributes([("axis", (-1_i64).into())]))?;
     let index = g.reshape(labels.class, &[pixels, 1])?;
@@ -105,26 +115,26 @@ pub(super) fn cross_entropy(
     let negative = g.mul(sum, share)?;
     let loss = g.unary("Neg", negative)?;
 
-    // (softmax - one-hot) weight / N
-    let probabilities = g.unary("Exp", logs)?;
-    let depth = g.ints(&[labels.classes as i64]);
-    let values = g.constant(Tensor::f32(&[2], &[0.0, 1.0])?);
-    let one_hot = g.op("OneHot", &[labels.class, depth, values], attributes([("axis", (-1_i64).into())]))?;
-    let apart = g.sub(probabilities, one_hot)?;
+    // (softmax - one-hot) weight / N. The one is subtracted where it stands: a map of ones and zeros as large as the
+    // logits would cost more time and memory than all the rest.
     let share = match scale {
         Some(scale) => g.mul(share, scale)?,
         None => share,
     };
     let coefficient = g.mul(labels.weight, share)?;
-    let gradient = g.mul(apart, coefficient)?;
-    Ok((loss, gradient))
+    let probabilities = g.unary("Exp", logs)?;
+    let weighed = g.mul(probabilities, coefficient)?;
+    let taken = g.unary("Neg", coefficient)?;
+    let settings = attributes([("axis", 1_i64.into()), ("reduction", "add".into())]);
+    let gradient = g.op("ScatterElements", &[weighed, index, taken], settings)?;
+    Ok(Scored { logs, loss, gradient })
 }
 
 /// Counts are kept in 32-bit floats while they are summed, exact up to here.
 const MOST_PIXELS: usize = 1 << 24;
 
 /// `[3, C]` i64, over the pixels that are not ignored: of each class how many are right, how many are predicted, how many
-/// are labelled.
+/// are labelled. From the logits, or anything that grows with them.
 pub(super) fn counts(g: &mut Graph, logits: Value, labels: &Labels) -> Result<Value, Error> {
     let pixels = g.dims(logits).first().copied().unwrap_or(0);
     if pixels > MOST_PIXELS {

@@ -271,11 +271,11 @@ impl Trainee {
             for head in &self.heads {
                 let logits = g.upsample_last(head.logits, head.grid, &head.through, self.size)?;
                 let logits = g.reshape(logits, &[batch * height * width, classes])?;
-                let (part, gradient) = loss::cross_entropy(g, logits, &labels, head.weight, scale)?;
-                parts.push((head.name.clone(), part));
-                seeds.push((logits, gradient));
+                let scored = loss::cross_entropy(g, logits, &labels, head.weight, scale)?;
+                parts.push((head.name.clone(), scored.loss));
+                seeds.push((logits, scored.gradient));
                 if counts.is_none() {
-                    counts = Some(loss::counts(g, logits, &labels)?);
+                    counts = Some(loss::counts(g, scored.logs, &labels)?);
                 }
             }
             Ok(counts)

@@ -13,7 +13,7 @@ pub enum Precision {
     F32,
     /// Matrix products in bf16. Needs a GPU: the processor has no kernels for it.
     Bf16,
-    /// The numbers of [`Precision::Bf16`] by 32-bit products of rounded factors, for comparisons on the processor.
+    /// 32-bit products of factors that were rounded to bf16: near [`Precision::Bf16`], for comparisons on the processor.
     Bf16Emulated,
     /// Matrix products and convolutions in IEEE half floats, the loss scaled so that small gradients survive.
     F16,
@@ -106,25 +106,26 @@ impl Lowering {
                 Some(value) => Some(self.long(old, *value)?),
             });
         }
-        if lowered && self.precision == Precision::Bf16Emulated {
+        if lowered && self.emulated() {
             for input in inputs.iter_mut().flatten() {
                 *input = self.graph.cast(*input, Element::F32)?;
             }
         }
         let count = node.outputs.len();
         let results = self.graph.node(&node.op, &node.name, &inputs, count, node.attributes.clone())?;
-        for (output, mut result) in node.outputs.iter().zip(results) {
+        for (output, result) in node.outputs.iter().zip(results) {
             let Some(output) = output else { continue };
-            if lowered {
-                result = self.graph.cast(result, self.element)?;
-            }
-            let lengths = match lowered || moved {
+            let lengths = match (lowered && !self.emulated()) || moved {
                 true => Lengths { long: None, short: Some(result) },
                 false => Lengths { long: Some(result), short: None },
             };
             self.values.insert(*output, lengths);
         }
         Ok(())
+    }
+
+    fn emulated(&self) -> bool {
+        self.precision == Precision::Bf16Emulated
     }
 
     fn has_short(&self, value: Value) -> bool {

@@ -5,9 +5,7 @@ use super::{checkpoint, map_file, safetensors_file};
 use crate::graph::{Error, Tensor};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const NAME_LIMIT: usize = 512;
 
@@ -69,30 +67,6 @@ fn kind(bytes: &[u8]) -> Kind {
     }
 }
 
-/// Writes a file through a sibling that is renamed into place, so that nobody ever sees or maps half a file.
-pub(super) fn replace(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), Error>) -> Result<(), Error> {
-    let part = sibling(path)?;
-    let result = File::create(&part).map_err(|e| Error::file(&part, &e)).and_then(|file| {
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        fill(&mut out)?;
-        out.flush().and_then(|()| out.get_ref().sync_all()).map_err(|e| Error::file(&part, &e))?;
-        fs::rename(&part, path).map_err(|e| Error::file(path, &e))
-    });
-    if result.is_err() {
-        // What matters is the first error; a sibling that cannot be removed is found by its name.
-        let _ = fs::remove_file(&part);
-    }
-    result
-}
-
-fn sibling(path: &Path) -> Result<PathBuf, Error> {
-    let name = path.file_name().ok_or_else(|| Error::file(path, &"it names no file"))?;
-    let mut part = std::ffi::OsString::from(".");
-    part.push(name);
-    part.push(format!(".{}.part", std::process::id()));
-    Ok(path.with_file_name(part))
-}
-
 /// A part of shared bytes, or `None` where it reaches past the end.
 pub(super) fn part(bytes: &Bytes, start: usize, length: usize) -> Option<Bytes> {
     let end = start.checked_add(length)?;
@@ -137,19 +111,5 @@ mod tests {
             assert!(error.contains("is no name for a tensor") && !error.contains('\u{1b}'), "{error}");
             assert!(error.len() < 300);
         }
-    }
-
-    #[test]
-    fn a_write_that_fails_leaves_the_old_file_and_no_part() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("w.safetensors");
-        std::fs::write(&path, "old").unwrap();
-        let failed = replace(&path, |out| {
-            out.write_all(b"new").unwrap();
-            Err(Error::Weights { detail: "stop".into() })
-        });
-        assert!(failed.is_err());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

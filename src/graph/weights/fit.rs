@@ -45,18 +45,20 @@ pub enum Role {
 }
 
 /// What became of one tensor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Line {
     /// Its name.
     pub name: String,
     /// What became of it.
+    #[serde(flatten)]
     pub outcome: Outcome,
     /// Its shape, in the network, or in the file if it is unused.
     pub dims: Vec<usize>,
 }
 
 /// What became of a tensor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     /// It is the file's.
     Loaded,

@@ -22,7 +22,7 @@ pub use pth::write_pth;
 pub use resize::{Grid, resize_positions};
 pub use safetensors_file::write_safetensors;
 
-pub(crate) use super::map::map_file;
+pub(crate) use super::disk::map_file;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

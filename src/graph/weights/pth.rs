@@ -1,6 +1,7 @@
 //! PyTorch checkpoints, written so that torch.load reads them with weights_only. Must not know names of layers.
 
-use super::file::{Weights, replace};
+use super::Weights;
+use crate::graph::disk::replace;
 use crate::graph::{Element, Error, Tensor};
 use std::io::Write;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! safetensors files, read without a copy and written in one order. Must not know other formats.
 
-use super::file::{Weights, replace};
+use super::Weights;
+use crate::graph::disk::replace;
 use crate::graph::{Element, Error, Tensor};
 use ::safetensors::tensor::{Dtype, SafeTensors};
 use bytes::Bytes;

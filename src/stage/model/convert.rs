@@ -1,7 +1,7 @@
 //! Weights from one file format and naming to another. Must not know graphs or networks: numbers stay as they are, but for
 //! transpositions that a naming asks for.
 
-use super::inspect::{is_model, refused, weights_of_model};
+use super::inspect::{is_model, weights_of_model};
 use crate::graph::weights::{
     Naming, Weights, detect, from_canonical, read_weights, to_canonical, write_pth, write_safetensors,
 };
@@ -111,7 +111,7 @@ pub fn convert(from: &Path, to: &Path, settings: &ConvertSettings) -> Result<Con
     }
     let (mut weights, left_out) = match is_model(from)? {
         true => weights_of_model(from)?,
-        false => (read_weights(from).map_err(refused)?, Vec::new()),
+        false => (read_weights(from)?, Vec::new()),
     };
     if weights.tensors.is_empty() {
         return Err(Error::Failed(format!("{} holds no weights", from.display())));
@@ -143,8 +143,7 @@ pub fn convert(from: &Path, to: &Path, settings: &ConvertSettings) -> Result<Con
     match format {
         Format::Safetensors => write_safetensors(to, &weights),
         Format::Pth => write_pth(to, &weights, wrap),
-    }
-    .map_err(refused)?;
+    }?;
     Ok(Converted {
         from: from.display().to_string(),
         to: to.display().to_string(),
@@ -186,7 +185,7 @@ fn renamed(
     let has_bias =
         |name: &String| name.ends_with("patch_embed.proj.bias") || name.ends_with("patch_embed.projection.bias");
     let had_bias = weights.tensors.keys().any(has_bias);
-    let mut canonical = to_canonical(weights).map_err(refused)?;
+    let mut canonical = to_canonical(weights)?;
     canonical.tensors.retain(|name, _| {
         let why = match naming {
             _ if !PARTS.iter().any(|part| name.starts_with(part)) => {
@@ -199,7 +198,7 @@ fn renamed(
         left_out.extend(why.map(|why| LeftOut { name: name.clone(), why: why.to_owned() }));
         why.is_none()
     });
-    let renamed = from_canonical(&canonical, naming).map_err(refused)?;
+    let renamed = from_canonical(&canonical, naming)?;
     // A patch embedding that was trained without a bias is given one.
     added.extend(renamed.tensors.keys().filter(|name| !had_bias && has_bias(name)).cloned());
     Ok(renamed)

@@ -12,16 +12,14 @@ pub use weights::{TensorFacts, WeightsFacts};
 
 pub(super) use onnx::weights_of_model;
 
-use crate::graph;
 use crate::stage::Error;
+use crate::stage::model::artifact::ARTIFACT;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// The file that makes a folder an artifact.
-const ARTIFACT: &str = "artifact.toml";
 /// Endings of files of weights.
 const WEIGHTS: [&str; 5] = ["safetensors", "pth", "pt", "bin", "ckpt"];
 
@@ -84,14 +82,6 @@ pub(super) fn is_model(path: &Path) -> Result<bool, Error> {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     Error::Usage(format!("{}: {error}; give an ONNX file, a file of weights or an artifact's folder", path.display()))
-}
-
-/// A failure of the room `graph` as one of the stage: files that are not there are the caller's matter.
-pub(super) fn refused(error: graph::Error) -> Error {
-    match error {
-        graph::Error::File { .. } | graph::Error::Network { .. } => Error::Usage(error.to_string()),
-        other => Error::Failed(other.to_string()),
-    }
 }
 
 fn artifact(folder: &Path, settings: &InspectSettings) -> Result<ArtifactFacts, Error> {

@@ -1,7 +1,7 @@
 //! The facts of an ONNX file: what goes in and out, its operators and weights; and, where its shapes can be followed, what
 //! it costs. Must not know how facts are shown.
 
-use super::{InspectSettings, refused};
+use super::InspectSettings;
 use crate::graph::onnx::messages::{Dimension, Length, Tensor as TensorMessage, TensorType, ValueInfo};
 use crate::graph::onnx::{Source, read_model};
 use crate::graph::weights::{Weights, detect, read_weights};
@@ -88,7 +88,7 @@ pub enum PortRole {
 }
 
 pub(super) fn facts(path: &Path, settings: &InspectSettings) -> Result<GraphFacts, Error> {
-    let source = read_model(path).map_err(refused)?;
+    let source = read_model(path)?;
     let empty = crate::graph::onnx::messages::Graph::default();
     let graph = source.model.graph.as_ref().unwrap_or(&empty);
     let held: HashSet<&str> = graph.initializer.iter().filter_map(|tensor| tensor.name.as_deref()).collect();
@@ -275,7 +275,7 @@ fn not_a_weight(source: &Source, tensor: &TensorMessage) -> Option<&'static str>
 
 /// The weights inside an ONNX file under their names, and what was left out with the reason.
 pub(in crate::stage::model) fn weights_of_model(path: &Path) -> Result<(Weights, Vec<(String, String)>), Error> {
-    let source = read_model(path).map_err(refused)?;
+    let source = read_model(path)?;
     let mut weights = Weights { metadata: metadata(&source), ..Weights::default() };
     let mut left_out = Vec::new();
     for tensor in source.model.graph.iter().flat_map(|graph| &graph.initializer) {
@@ -283,7 +283,7 @@ pub(in crate::stage::model) fn weights_of_model(path: &Path) -> Result<(Weights,
         match not_a_weight(&source, tensor) {
             Some(why) => left_out.push((name, why.to_owned())),
             None => {
-                weights.tensors.insert(name, source.tensor(tensor).map_err(refused)?);
+                weights.tensors.insert(name, source.tensor(tensor)?);
             }
         }
     }

@@ -1,7 +1,6 @@
 //! The facts of a file of weights. Must not know graphs in files.
 
 use super::network::{self, NetworkFacts};
-use super::refused;
 use crate::graph::weights::{detect, read_weights};
 use crate::graph::{Stock, TensorType};
 use crate::stage::Error;
@@ -44,7 +43,7 @@ pub struct TensorFacts {
 }
 
 pub(super) fn facts(path: &Path) -> Result<WeightsFacts, Error> {
-    let weights = read_weights(path).map_err(refused)?;
+    let weights = read_weights(path)?;
     let mut total = Stock::default();
     let tensors = weights.tensors.iter().map(|(name, tensor)| {
         total.add(&TensorType::new(tensor.element(), tensor.dims()));

@@ -1,0 +1,176 @@
+//! The commands of `selvedge model`. Must not know how a graph is made.
+
+use super::model_args::{
+    BenchArgs, CheckExportedArgs, CheckGoldenArgs, DifferentiateArgs, ExportArgs, LossWord, ModelCommand, PixelsWord,
+    PrecisionWord, RecipeArgs,
+};
+use super::{Answer, Desk, Exit, Refusal};
+use crate::graph::train::{CrossEntropy, Denominator, Precision, Recipe, Sgd};
+use crate::graph::weights::{Weights, write_safetensors};
+use crate::runtime::{self, Runtime};
+use crate::stage::model::compare::Verdict;
+use crate::stage::model::differentiate::{DifferentiateSettings, differentiate};
+use crate::stage::model::export::{ExportSettings, export};
+use crate::stage::model::{Bench, bench, exported, golden};
+use crate::stage::{self};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// `model …`
+pub fn model(command: &ModelCommand, desk: &Desk) -> Result<Answer, Refusal> {
+    match command {
+        ModelCommand::Export(args) => export_network(args),
+        ModelCommand::Differentiate(args) => differentiate_graph(args),
+        ModelCommand::Bench(args) => time(args, desk),
+        ModelCommand::CheckGolden(args) => check_golden(args, desk),
+        ModelCommand::CheckExported(args) => check_exported(args, desk),
+    }
+}
+
+fn recipe(args: &RecipeArgs, over: PixelsWord) -> Recipe {
+    Recipe {
+        loss: CrossEntropy {
+            denominator: match over {
+                PixelsWord::All => Denominator::All,
+                PixelsWord::Valid => Denominator::Valid,
+            },
+            class_weights: args.class_weights.clone(),
+        },
+        sgd: Sgd { momentum: args.momentum, weight_decay: args.weight_decay, nesterov: args.nesterov },
+        precision: match args.precision {
+            PrecisionWord::Fp32 => Precision::F32,
+            PrecisionWord::Bf16 => Precision::Bf16,
+            PrecisionWord::Bf16Emulated => Precision::Bf16Emulated,
+            PrecisionWord::Fp16 => Precision::F16,
+        },
+    }
+}
+
+/// `512x384`: height, then width.
+fn size(text: &str) -> Result<(usize, usize), Refusal> {
+    let parts = text.split_once(['x', '×']).and_then(|(h, w)| Some((h.parse().ok()?, w.parse().ok()?)));
+    parts.ok_or_else(|| Refusal::usage(format!("--size {text}: write HEIGHTxWIDTH, such as 512x512")))
+}
+
+fn pair<T: FromStr>(flag: &str, text: &str) -> Result<(String, T), Refusal> {
+    let parts = text.rsplit_once('=').and_then(|(name, value)| Some((name.to_owned(), value.parse().ok()?)));
+    parts.ok_or_else(|| Refusal::usage(format!("{flag} {text}: write NAME=NUMBER")))
+}
+
+fn listed(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
+}
+
+fn export_network(args: &ExportArgs) -> Result<Answer, Refusal> {
+    let settings = ExportSettings {
+        arch: args.arch.clone(),
+        classes: args.classes,
+        size: size(&args.size)?,
+        batch: args.batch,
+        init: args.init.clone(),
+        seed: args.seed,
+        recipe: recipe(&args.recipe, args.loss_over),
+        head_rate: args.head_rate,
+        drop_path: args.drop_path,
+        dropout: args.dropout,
+        out: args.out.clone(),
+        force: args.force,
+    };
+    let exported = export(&settings)?;
+    let table = match args.init {
+        Some(_) => exported.table(),
+        None => format!("all weights drawn from seed {}", args.seed),
+    };
+    let text = format!("{} trained numbers\n{}\n{}", exported.parameters, table.trim_end(), args.out.display());
+    let fields = json!({
+        "output": args.out, "artifacts": listed(&exported.files), "parameters": exported.parameters,
+        "weights": exported.lines,
+    });
+    Ok(Answer::new(Exit::Done, text).with(fields))
+}
+
+fn differentiate_graph(args: &DifferentiateArgs) -> Result<Answer, Refusal> {
+    let LossWord::CrossEntropy = args.loss;
+    let outputs = args.outputs.iter().map(|text| match text.contains('=') {
+        true => pair::<f32>("--output", text),
+        false => Ok((text.clone(), 1.0)),
+    });
+    let settings = DifferentiateSettings {
+        outputs: outputs.collect::<Result<_, _>>()?,
+        recipe: recipe(&args.recipe, args.loss_over),
+        lengths: args.lengths.iter().map(|text| pair::<usize>("--length", text)).collect::<Result<_, _>>()?,
+        frozen: args.frozen.clone(),
+        out: args.out.clone(),
+        force: args.force,
+    };
+    let made = differentiate(&args.graph, &settings)?;
+    let mut lines = made.notes.clone();
+    lines.push(format!("{} trained tensors, {} numbers", made.tensors, made.parameters));
+    lines.push(args.out.display().to_string());
+    let fields = json!({
+        "output": args.out, "artifacts": listed(&made.files), "parameters": made.parameters, "notes": made.notes,
+    });
+    Ok(Answer::new(Exit::Done, lines.join("\n")).with(fields))
+}
+
+fn workbench(flag: Option<&Path>, device: &str, desk: &Desk) -> Result<Bench, Refusal> {
+    let environment = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
+    let library = runtime::locate(flag, environment.as_deref()).map_err(stage::Error::from)?;
+    let runtime = Runtime::load(&library).map_err(stage::Error::from)?;
+    let device = device.parse().map_err(stage::Error::from)?;
+    Ok(Bench { runtime, threads: desk.threads, device, tf32: false, cuda_graph: false })
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn time(args: &BenchArgs, desk: &Desk) -> Result<Answer, Refusal> {
+    let place = workbench(args.runtime.as_deref(), &args.device, desk)?;
+    let place = Bench { tf32: args.tf32, cuda_graph: args.cuda_graph, ..place };
+    let timing = bench::bench(&args.model, &place, args.steps, args.nodes, &desk.cancel)?;
+    let least = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
+    let mut lines = vec![
+        format!("step of {} on {}, {} threads", timing.batch, timing.device, desk.threads),
+        format!("wall {:.1} ms (least {:.1})", median(&timing.wall_ms), least(&timing.wall_ms)),
+    ];
+    if !timing.cpu_ms.is_empty() {
+        lines.push(format!("cpu  {:.1} ms (least {:.1})", median(&timing.cpu_ms), least(&timing.cpu_ms)));
+    }
+    if let Some(mebibytes) = timing.step_mib {
+        lines.push(format!("memory {mebibytes:.0} MiB beside {:.0} MiB of parameters and momenta", timing.state_mib));
+    }
+    lines.extend(timing.nodes.iter().map(|(provider, nodes)| format!("{nodes} nodes on {provider}")));
+    lines.extend(timing.fallback.iter().map(|reason| format!("not on a GPU: {reason}")));
+    let fields = json!({"timing": timing, "wall_ms": median(&timing.wall_ms), "cpu_ms": median(&timing.cpu_ms)});
+    Ok(Answer::new(Exit::Done, lines.join("\n")).with(fields))
+}
+
+/// Whatever keeps a check from passing is its failure.
+fn judged(result: Result<(Verdict, Weights), stage::Error>, dump: Option<&Path>) -> Result<Answer, Refusal> {
+    let failed = |error: &dyn std::fmt::Display| Refusal(Exit::Failed, error.to_string());
+    let (verdict, ours) = match result {
+        Err(error @ stage::Error::Cancelled(_)) => return Err(error.into()),
+        other => other.map_err(|error| failed(&error))?,
+    };
+    if let Some(path) = dump {
+        write_safetensors(path, &ours).map_err(|error| failed(&error))?;
+    }
+    let exit = if verdict.passed() { Exit::Done } else { Exit::Failed };
+    let fields = json!({"passed": verdict.passed(), "tensors": verdict.lines});
+    Ok(Answer::new(exit, verdict.to_string()).with(fields))
+}
+
+fn check_golden(args: &CheckGoldenArgs, desk: &Desk) -> Result<Answer, Refusal> {
+    let place = workbench(args.runtime.as_deref(), &args.device, desk)?;
+    judged(golden::check_golden(&args.file, &place, &desk.cancel), args.dump.as_deref())
+}
+
+fn check_exported(args: &CheckExportedArgs, desk: &Desk) -> Result<Answer, Refusal> {
+    let place = workbench(args.runtime.as_deref(), &args.device, desk)?;
+    let checked = exported::check_exported(&args.graph, &args.numbers, &place, &desk.cancel);
+    judged(checked, args.dump.as_deref())
+}

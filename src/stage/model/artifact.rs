@@ -1,0 +1,219 @@
+//! The folder that a model is exported into: its graphs, its weights, and `artifact.toml`, which says what they are and is
+//! written last. Must not know how graphs are made.
+
+use super::Error;
+use crate::digest;
+use crate::graph::net::{MaskInput, MaskKind, Normalisation};
+use crate::graph::onnx::write_model;
+use crate::graph::train::{Denominator, Recipe, Trainee};
+use crate::graph::weights::{Weights, write_safetensors};
+use crate::graph::{self, Graph, map_file, replace};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The name of the description.
+pub const ARTIFACT: &str = "artifact.toml";
+/// The version of its form: readers refuse another.
+pub const SCHEMA: &str = "artifact/1.0";
+
+/// What a folder holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The network's name, or the file that it was made from.
+    pub model: String,
+    /// Number of classes, background counted.
+    pub classes: usize,
+    /// Height and width of the pictures.
+    pub size: [usize; 2],
+    /// Pictures in a step.
+    pub batch: usize,
+    /// Trained numbers.
+    pub parameters: usize,
+    /// `fp32`, `bf16` or `fp16`.
+    pub precision: String,
+    /// Mean and deviation of the pictures, red, green and blue, 0..=255; unknown for graphs from elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalisation: Option<[[f32; 3]; 2]>,
+    /// The loss.
+    pub loss: Loss,
+    /// The update.
+    pub sgd: Sgd,
+    /// Inputs of a step that are drawn anew for each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub masks: Vec<Mask>,
+    /// The files beside, by name.
+    pub files: BTreeMap<String, File>,
+}
+
+/// The loss of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Loss {
+    /// `all` or `valid` pixels are what the sum is divided by.
+    pub denominator: String,
+    /// The label that is ignored.
+    pub ignore: u8,
+    /// A weight for each class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<Vec<f32>>,
+    /// The heads and the shares of their losses.
+    pub heads: BTreeMap<String, f32>,
+}
+
+/// The update of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sgd {
+    /// The momentum.
+    pub momentum: f32,
+    /// The weight decay.
+    pub weight_decay: f32,
+    /// Whether it looks ahead.
+    pub nesterov: bool,
+    /// Learning rates of parameters that are not the step's, as multiples of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rates: BTreeMap<String, f32>,
+}
+
+/// An input that is drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mask {
+    /// The input.
+    pub name: String,
+    /// Its shape.
+    pub dims: Vec<usize>,
+    /// `paths`: f32, row k holds 1/keep[k] with probability keep[k], else 0. `numbers`: u8, 1 with probability keep[0].
+    pub kind: String,
+    /// How likely something stays.
+    pub keep: Vec<f32>,
+}
+
+/// One file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct File {
+    /// Its length.
+    pub bytes: u64,
+    /// BLAKE3 of its bytes, hexadecimal.
+    pub blake3: String,
+}
+
+impl Artifact {
+    /// What is known of a training step; files come with [`Artifact::write`].
+    pub fn new(model: &str, trainee: &Trainee, recipe: &Recipe, normalisation: Option<&Normalisation>) -> Self {
+        let graph = &trainee.graph;
+        let classes = trainee.heads.first().and_then(|head| graph.dims(head.logits).last().copied()).unwrap_or(0);
+        let mask = |mask: &MaskInput| Mask {
+            name: mask.name.clone(),
+            dims: mask.dims.clone(),
+            kind: match mask.kind {
+                MaskKind::Paths => "paths".to_owned(),
+                MaskKind::Numbers => "numbers".to_owned(),
+            },
+            keep: mask.keep_probabilities.clone(),
+        };
+        let own_rate = trainee.parameters.iter().filter(|parameter| parameter.rate != 1.0);
+        Self {
+            schema: SCHEMA.to_owned(),
+            model: model.to_owned(),
+            classes,
+            size: [trainee.size.0, trainee.size.1],
+            batch: graph.dims(trainee.image).first().copied().unwrap_or(1),
+            parameters: trainee.parameters.iter().map(|parameter| graph.kind(parameter.value).len()).sum(),
+            precision: recipe.precision.name().to_owned(),
+            normalisation: normalisation.map(|values| [values.mean, values.deviation]),
+            loss: Loss {
+                denominator: match recipe.loss.denominator {
+                    Denominator::All => "all".to_owned(),
+                    Denominator::Valid => "valid".to_owned(),
+                },
+                ignore: crate::graph::train::IGNORED,
+                class_weights: recipe.loss.class_weights.clone(),
+                heads: trainee.heads.iter().map(|head| (head.name.clone(), head.weight)).collect(),
+            },
+            sgd: Sgd {
+                momentum: recipe.sgd.momentum,
+                weight_decay: recipe.sgd.weight_decay,
+                nesterov: recipe.sgd.nesterov,
+                rates: own_rate.map(|parameter| (parameter.name.clone(), parameter.rate)).collect(),
+            },
+            masks: trainee.masks.iter().map(mask).collect(),
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// Reads the description of a folder.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(ARTIFACT);
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            Error::Usage(format!("{}: {error}; make a model with `selvedge model export`", path.display()))
+        })?;
+        let artifact: Self =
+            toml::from_str(&text).map_err(|error| Error::Usage(format!("{}: {error}", path.display())))?;
+        match artifact.schema == SCHEMA {
+            true => Ok(artifact),
+            false => Err(Error::Usage(format!(
+                "{} is of the form {}, and {SCHEMA} is read here; export the model anew",
+                path.display(),
+                artifact.schema
+            ))),
+        }
+    }
+
+    /// Writes the graphs by their file names, the weights, and at last the description. Gives the paths.
+    pub fn write(
+        mut self,
+        folder: &Path,
+        graphs: Vec<(&str, Graph)>,
+        weights: &Weights,
+        texts: Vec<(&str, String)>,
+    ) -> Result<Vec<PathBuf>, Error> {
+        let mut paths = Vec::new();
+        let mut kept = BTreeMap::from([("selvedge.schema".to_owned(), SCHEMA.to_owned())]);
+        kept.insert("selvedge.model".to_owned(), self.model.clone());
+        for (name, mut graph) in graphs {
+            graph.metadata.extend(kept.clone());
+            graph.metadata.insert("selvedge.graph".to_owned(), name.trim_end_matches(".onnx").to_owned());
+            paths.extend(write_model(&graph, &self.model, &folder.join(name))?);
+        }
+        let path = folder.join("weights.safetensors");
+        write_safetensors(&path, weights)?;
+        paths.push(path);
+        for (name, text) in texts {
+            let path = folder.join(name);
+            put(&path, &text)?;
+            paths.push(path);
+        }
+        for path in &paths {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let bytes = map_file(path)?;
+            self.files.insert(name, File { bytes: bytes.len() as u64, blake3: digest::of(&bytes) });
+        }
+        let text = toml::to_string(&self).map_err(|error| Error::Failed(format!("{ARTIFACT}: {error}")))?;
+        let path = folder.join(ARTIFACT);
+        put(&path, &text)?;
+        paths.push(path);
+        Ok(paths)
+    }
+}
+
+fn put(path: &Path, text: &str) -> Result<(), Error> {
+    Ok(replace(path, |file| file.write_all(text.as_bytes()).map_err(|error| graph::Error::file(path, &error)))?)
+}
+
+/// A folder to write into: made if need be, and without an artifact unless it may be replaced.
+pub fn prepare(folder: &Path, force: bool) -> Result<(), Error> {
+    if folder.join(ARTIFACT).exists() {
+        if !force {
+            return Err(Error::Usage(format!(
+                "{} holds a model already; choose another folder, or replace it with --force",
+                folder.display()
+            )));
+        }
+        // Without its description the folder counts as unfinished until the new one is there.
+        let path = folder.join(ARTIFACT);
+        std::fs::remove_file(&path).map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
+    }
+    std::fs::create_dir_all(folder).map_err(|error| Error::Usage(format!("{}: {error}", folder.display())))
+}
