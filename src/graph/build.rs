@@ -60,6 +60,9 @@ impl Graph {
             return Err(node.unsupported(format!("it is asked for {outputs} outputs and gives {}", kinds.len())));
         }
         kinds.truncate(outputs);
+        if let Some(kind) = kinds.iter().find(|kind| !kind.is_countable()) {
+            return Err(node.broken(format!("it gives {kind}, more elements than a machine can hold")));
+        }
         if let Some(tensors) = fold::fold(&node, &list, &kinds)? {
             return Ok(tensors.into_iter().map(|tensor| self.constant(tensor)).collect());
         }

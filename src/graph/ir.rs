@@ -33,6 +33,12 @@ impl TensorType {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Whether its elements can be counted without overflow anywhere: 2^48 at most, axes of length 0 not counted.
+    pub(crate) fn is_countable(&self) -> bool {
+        let count = self.dims.iter().try_fold(1_usize, |count, dim| count.checked_mul((*dim).max(1)));
+        count.is_some_and(|count| count <= 1 << 48)
+    }
 }
 
 impl fmt::Display for TensorType {

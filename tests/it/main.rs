@@ -9,6 +9,8 @@ mod layering;
 mod masks;
 mod merge;
 mod model_cli;
+mod model_fetch;
+mod model_tools;
 mod nets;
 mod photos;
 mod predict;

@@ -7,7 +7,7 @@ mod einsum;
 mod lower;
 mod norms;
 
-use super::ir::{Attribute, Attributes, Graph, Value};
+use super::ir::{Attribute, Attributes, Graph, TensorType, Value};
 use super::onnx::Source;
 use super::onnx::messages::{Attribute as AttributeMessage, Function, Node as NodeMessage, ValueInfo, attribute_type};
 use super::onnx::{element_of, fixed_length, length_key};
@@ -67,6 +67,10 @@ pub struct Imported {
 /// The versions of the standard operators that are understood.
 const OPSETS: std::ops::RangeInclusive<i64> = 11..=24;
 
+/// How deep functions of a file may call each other, and how often in all.
+const DEEPEST_CALL: usize = 32;
+const MOST_CALLS: usize = 1 << 20;
+
 /// Brings a model into the form that can be differentiated.
 pub fn import(source: &Source, settings: &ImportSettings) -> Result<Imported, Error> {
     let broken = |detail: String| Error::Format { what: source.name.clone(), wanted: "ONNX model", detail };
@@ -85,6 +89,8 @@ pub fn import(source: &Source, settings: &ImportSettings) -> Result<Imported, Er
         training: settings.training,
         graph: Graph::new(),
         running: Vec::new(),
+        depth: 0,
+        calls: 0,
         notes: source
             .unknown
             .iter()
@@ -187,6 +193,9 @@ struct Reader<'a> {
     graph: Graph,
     /// Running statistics and what they become.
     running: Vec<(Value, Value)>,
+    /// Calls of functions that the node at hand stands in, and all there were.
+    depth: usize,
+    calls: usize,
     notes: Vec<String>,
 }
 
@@ -263,6 +272,13 @@ impl<'a> Reader<'a> {
                 detail: format!("the length `{key}` of its axis {axis} is open; fix it with --length {key}=N"),
             })?;
             dims.push(*length);
+        }
+        let kind = TensorType::new(element, &dims);
+        if !kind.is_countable() {
+            return Err(Error::Node {
+                node: what,
+                detail: format!("{kind} has more elements than a machine can hold"),
+            });
         }
         let value = self.graph.input(&name, element, &dims)?;
         Ok((name, value))
@@ -370,6 +386,16 @@ impl<'a> Reader<'a> {
         attributes: &[AttributeMessage],
         settings: &[AttributeMessage],
     ) -> Result<Vec<Value>, Error> {
+        // A function that calls itself, or others in twos and twos, would never come to an end.
+        self.calls += 1;
+        if self.depth >= DEEPEST_CALL || self.calls > MOST_CALLS {
+            return Err(Error::Unsupported {
+                node: format!("function `{}`", function.name.as_deref().unwrap_or("")),
+                detail:
+                    "functions of the file call each other too deeply or too often; export it with functions inlined"
+                        .to_owned(),
+            });
+        }
         let mut names = Names::new();
         for (name, value) in function.input.iter().zip(inputs) {
             if let Some(value) = value {
@@ -388,7 +414,10 @@ impl<'a> Reader<'a> {
             function.attribute_proto.iter().filter(|default| given.iter().all(|own| own.name != default.name));
         let missing: Vec<AttributeMessage> = missing.cloned().collect();
         given.extend(missing);
-        self.nodes(&function.node, &mut names, &given)?;
+        self.depth += 1;
+        let inlined = self.nodes(&function.node, &mut names, &given);
+        self.depth -= 1;
+        inlined?;
         function
             .output
             .iter()

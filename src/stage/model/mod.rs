@@ -4,10 +4,14 @@
 pub mod artifact;
 pub mod bench;
 pub mod compare;
+pub mod convert;
 pub mod differentiate;
 pub mod export;
 pub mod exported;
+pub mod fetch;
 pub mod golden;
+pub mod inspect;
+pub mod known;
 
 use super::Error;
 use crate::graph::onnx::read_model;
