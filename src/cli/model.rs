@@ -1,18 +1,22 @@
 //! The commands of `selvedge model`. Must not know how a graph is made.
 
 use super::model_args::{
-    BenchArgs, CheckExportedArgs, CheckGoldenArgs, DifferentiateArgs, ExportArgs, LossWord, ModelCommand, PixelsWord,
-    PrecisionWord, RecipeArgs,
+    BenchArgs, CheckExportedArgs, CheckGoldenArgs, ConvertArgs, DifferentiateArgs, ExportArgs, FetchArgs, InspectArgs,
+    LossWord, ModelCommand, PixelsWord, PrecisionWord, RecipeArgs,
 };
 use super::{Answer, Desk, Exit, Refusal};
 use crate::graph::train::{CrossEntropy, Denominator, Precision, Recipe, Sgd};
 use crate::graph::weights::{Weights, write_safetensors};
 use crate::runtime::{self, Runtime};
+use crate::stage;
 use crate::stage::model::compare::Verdict;
+use crate::stage::model::convert::{ConvertSettings, convert, naming};
 use crate::stage::model::differentiate::{DifferentiateSettings, differentiate};
 use crate::stage::model::export::{ExportSettings, export};
+use crate::stage::model::fetch::{FetchSettings, fetch};
+use crate::stage::model::inspect::{InspectSettings, inspect};
+use crate::stage::model::known::KNOWN;
 use crate::stage::model::{Bench, bench, exported, golden};
-use crate::stage::{self};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -22,6 +26,9 @@ pub fn model(command: &ModelCommand, desk: &Desk) -> Result<Answer, Refusal> {
     match command {
         ModelCommand::Export(args) => export_network(args),
         ModelCommand::Differentiate(args) => differentiate_graph(args),
+        ModelCommand::Inspect(args) => look(args),
+        ModelCommand::Convert(args) => convert_weights(args),
+        ModelCommand::Fetch(args) => fetch_weights(args, desk),
         ModelCommand::Bench(args) => time(args, desk),
         ModelCommand::CheckGolden(args) => check_golden(args, desk),
         ModelCommand::CheckExported(args) => check_exported(args, desk),
@@ -112,6 +119,40 @@ fn differentiate_graph(args: &DifferentiateArgs) -> Result<Answer, Refusal> {
         "output": args.out, "artifacts": listed(&made.files), "parameters": made.parameters, "notes": made.notes,
     });
     Ok(Answer::new(Exit::Done, lines.join("\n")).with(fields))
+}
+
+fn look(args: &InspectArgs) -> Result<Answer, Refusal> {
+    let lengths = args.lengths.iter().map(|text| pair::<usize>("--length", text)).collect::<Result<_, _>>()?;
+    let found = inspect(&args.path, &InspectSettings { lengths })?;
+    Ok(Answer::new(Exit::Done, found.to_string()).with(json!({"inspection": found})))
+}
+
+fn convert_weights(args: &ConvertArgs) -> Result<Answer, Refusal> {
+    let settings = ConvertSettings { naming: naming(&args.names)?, force: args.force };
+    let converted = convert(&args.from, &args.to, &settings)?;
+    let fields = json!({"output": args.to, "converted": converted});
+    Ok(Answer::new(Exit::Done, converted.to_string()).with(fields))
+}
+
+fn fetch_weights(args: &FetchArgs, desk: &Desk) -> Result<Answer, Refusal> {
+    let Some(what) = &args.what else {
+        let lines: Vec<String> = KNOWN.iter().map(|known| format!("{:<28} {}", known.name, known.url())).collect();
+        let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+        return Ok(Answer::new(Exit::Done, lines.join("\n")).with(json!({"known": names})));
+    };
+    let settings = FetchSettings {
+        to: args.out.clone(),
+        sha256: args.sha256.clone(),
+        accept: args.accept_licence,
+        force: args.force,
+        options: desk.options.clone(),
+        handle: desk.handle.clone(),
+        events: desk.events.clone(),
+        cancel: desk.cancel.clone(),
+    };
+    let fetched = fetch(what, &settings)?;
+    let fields = json!({"output": fetched.path, "fetched": fetched});
+    Ok(Answer::new(Exit::Done, fetched.to_string()).with(fields))
 }
 
 fn workbench(flag: Option<&Path>, device: &str, desk: &Desk) -> Result<Bench, Refusal> {

@@ -10,6 +10,12 @@ pub enum ModelCommand {
     Export(ExportArgs),
     /// Make a training step of a forward graph from anywhere.
     Differentiate(DifferentiateArgs),
+    /// Say what a graph, a file of weights or an exported model holds: inputs, parameters, operators, FLOPs, memory.
+    Inspect(InspectArgs),
+    /// Bring weights into another file format, or other names.
+    Convert(ConvertArgs),
+    /// Get weights by name or URL, checked by their SHA-256.
+    Fetch(FetchArgs),
     /// Time the training step of an exported model here, on random pictures.
     Bench(BenchArgs),
     /// Compute a file of golden numbers anew and compare every tensor.
@@ -205,4 +211,52 @@ pub struct CheckExportedArgs {
     /// ONNX Runtime's library.
     #[arg(long, value_name = "FILE")]
     pub runtime: Option<PathBuf>,
+}
+
+/// `model inspect`
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// An ONNX file, a file of weights, or the folder of an exported model.
+    #[arg(value_name = "FILE|DIR")]
+    pub path: PathBuf,
+    /// The length of an axis that a graph leaves open. May be repeated.
+    #[arg(long = "length", value_name = "NAME=N")]
+    pub lengths: Vec<String>,
+}
+
+/// `model convert`
+#[derive(Args, Debug)]
+pub struct ConvertArgs {
+    /// Safetensors, a PyTorch checkpoint, or an ONNX model with its weights.
+    #[arg(value_name = "FROM")]
+    pub from: PathBuf,
+    /// The file to write: .safetensors or .pth.
+    #[arg(value_name = "TO")]
+    pub to: PathBuf,
+    /// Whose names the tensors shall bear: mmseg, segmenter, timm or keep.
+    #[arg(long, default_value = "keep")]
+    pub names: String,
+    /// Replace a file that is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `model fetch`
+#[derive(Args, Debug)]
+pub struct FetchArgs {
+    /// A known name, or a location of any store; without one, the known names are listed.
+    #[arg(value_name = "NAME|URL")]
+    pub what: Option<String>,
+    /// The file's SHA-256, 64 hexadecimal digits. Not needed where the file's name ends with the beginning of it.
+    #[arg(long, value_name = "DIGITS")]
+    pub sha256: Option<String>,
+    /// The licence was read and is accepted; it is shown without this.
+    #[arg(long)]
+    pub accept_licence: bool,
+    /// The file or folder to write to.
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    pub out: PathBuf,
+    /// Replace another file that is there.
+    #[arg(long)]
+    pub force: bool,
 }
