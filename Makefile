@@ -41,7 +41,7 @@ $(VENV)/ready: tests/requirements.txt
 ## Every test there is; set up from nothing.
 test: runtime $(VENV)/ready
 	$(CARGO) build --release --locked
-	SELVEDGE_MOTO=$(CURDIR)/$(VENV)/bin/moto_server $(CARGO) test --release --locked
+	SELVEDGE_MOTO=$(CURDIR)/$(VENV)/bin/moto_server SELVEDGE_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --release --locked
 
 ## What must hold before a test is run.
 check:

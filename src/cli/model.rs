@@ -24,8 +24,8 @@ use std::str::FromStr;
 /// `model …`
 pub fn model(command: &ModelCommand, desk: &Desk) -> Result<Answer, Refusal> {
     match command {
-        ModelCommand::Export(args) => export_network(args),
-        ModelCommand::Differentiate(args) => differentiate_graph(args),
+        ModelCommand::Export(args) => export_network(args, desk),
+        ModelCommand::Differentiate(args) => differentiate_graph(args, desk),
         ModelCommand::Inspect(args) => look(args),
         ModelCommand::Convert(args) => convert_weights(args),
         ModelCommand::Fetch(args) => fetch_weights(args, desk),
@@ -69,7 +69,7 @@ fn listed(paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(|path| path.display().to_string()).collect()
 }
 
-fn export_network(args: &ExportArgs) -> Result<Answer, Refusal> {
+fn export_network(args: &ExportArgs, desk: &Desk) -> Result<Answer, Refusal> {
     let settings = ExportSettings {
         arch: args.arch.clone(),
         classes: args.classes,
@@ -84,7 +84,7 @@ fn export_network(args: &ExportArgs) -> Result<Answer, Refusal> {
         out: args.out.clone(),
         force: args.force,
     };
-    let exported = export(&settings)?;
+    let exported = export(&settings, &desk.cancel)?;
     let table = match args.init {
         Some(_) => exported.table(),
         None => format!("all weights drawn from seed {}", args.seed),
@@ -97,7 +97,7 @@ fn export_network(args: &ExportArgs) -> Result<Answer, Refusal> {
     Ok(Answer::new(Exit::Done, text).with(fields))
 }
 
-fn differentiate_graph(args: &DifferentiateArgs) -> Result<Answer, Refusal> {
+fn differentiate_graph(args: &DifferentiateArgs, desk: &Desk) -> Result<Answer, Refusal> {
     let LossWord::CrossEntropy = args.loss;
     let outputs = args.outputs.iter().map(|text| match text.contains('=') {
         true => pair::<f32>("--output", text),
@@ -111,7 +111,7 @@ fn differentiate_graph(args: &DifferentiateArgs) -> Result<Answer, Refusal> {
         out: args.out.clone(),
         force: args.force,
     };
-    let made = differentiate(&args.graph, &settings)?;
+    let made = differentiate(&args.graph, &settings, &desk.cancel)?;
     let mut lines = made.notes.clone();
     lines.push(format!("{} trained tensors, {} numbers", made.tensors, made.parameters));
     lines.push(args.out.display().to_string());
@@ -172,7 +172,7 @@ fn median(values: &[f64]) -> f64 {
 fn time(args: &BenchArgs, desk: &Desk) -> Result<Answer, Refusal> {
     let place = workbench(args.runtime.as_deref(), &args.device, desk)?;
     let place = Bench { tf32: args.tf32, cuda_graph: args.cuda_graph, ..place };
-    let timing = bench::bench(&args.model, &place, args.steps, args.nodes, &desk.cancel)?;
+    let timing = bench::bench(&args.model, &place, args.steps as usize, args.nodes, &desk.cancel)?;
     let least = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
     let mut lines = vec![
         format!("step of {} on {}, {} threads", timing.batch, timing.device, desk.threads),
@@ -191,7 +191,16 @@ fn time(args: &BenchArgs, desk: &Desk) -> Result<Answer, Refusal> {
 }
 
 /// Whatever keeps a check from passing is its failure.
-fn judged(result: Result<(Verdict, Weights), stage::Error>, dump: Option<&Path>) -> Result<Answer, Refusal> {
+fn judged(
+    result: Result<(Verdict, Weights), stage::Error>,
+    dump: Option<&Path>,
+    read: &Path,
+) -> Result<Answer, Refusal> {
+    let same =
+        |dump: &Path| dump.canonicalize().ok().is_some_and(|dump| read.canonicalize().is_ok_and(|read| read == dump));
+    if let Some(dump) = dump.filter(|dump| same(dump)) {
+        return Err(Refusal::usage(format!("--dump {} is the file that is checked; choose another", dump.display())));
+    }
     let failed = |error: &dyn std::fmt::Display| Refusal(Exit::Failed, error.to_string());
     let (verdict, ours) = match result {
         Err(error @ stage::Error::Cancelled(_)) => return Err(error.into()),
@@ -207,11 +216,11 @@ fn judged(result: Result<(Verdict, Weights), stage::Error>, dump: Option<&Path>)
 
 fn check_golden(args: &CheckGoldenArgs, desk: &Desk) -> Result<Answer, Refusal> {
     let place = workbench(args.runtime.as_deref(), &args.device, desk)?;
-    judged(golden::check_golden(&args.file, &place, &desk.cancel), args.dump.as_deref())
+    judged(golden::check_golden(&args.file, &place, &desk.cancel), args.dump.as_deref(), &args.file)
 }
 
 fn check_exported(args: &CheckExportedArgs, desk: &Desk) -> Result<Answer, Refusal> {
     let place = workbench(args.runtime.as_deref(), &args.device, desk)?;
     let checked = exported::check_exported(&args.graph, &args.numbers, &place, &desk.cancel);
-    judged(checked, args.dump.as_deref())
+    judged(checked, args.dump.as_deref(), &args.numbers)
 }

@@ -157,8 +157,8 @@ pub struct BenchArgs {
     #[arg(value_name = "DIR")]
     pub model: PathBuf,
     /// Measured steps; two more go before.
-    #[arg(long, default_value_t = 5)]
-    pub steps: usize,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub steps: u32,
     /// Where it runs: cpu, cuda, cuda:N or auto.
     #[arg(long, default_value = "cpu")]
     pub device: String,

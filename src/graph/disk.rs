@@ -29,6 +29,9 @@ pub(crate) fn map_file(path: &Path) -> Result<Bytes, Error> {
 
 /// Writes a file through a sibling that is renamed into place, so that nobody ever sees or maps half a file.
 pub(crate) fn replace(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), Error>) -> Result<(), Error> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(Error::file(path, &"it is there and is no regular file"));
+    }
     let part = sibling(path)?;
     let result = File::create(&part).map_err(|e| Error::file(&part, &e)).and_then(|file| {
         let mut out = BufWriter::with_capacity(1 << 20, file);

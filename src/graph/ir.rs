@@ -289,13 +289,13 @@ impl Graph {
     /// A constant. Small ones are kept once.
     pub fn constant(&mut self, tensor: Tensor) -> Value {
         if tensor.data().len() > INTERNED_BYTES {
-            return self.named_constant("constant", tensor);
+            return self.named_constant("constant/large", tensor);
         }
         let key = (tensor.element(), tensor.dims().to_vec(), tensor.data().to_vec());
         if let Some(value) = self.interned.get(&key) {
             return *value;
         }
-        let value = self.named_constant("constant", tensor);
+        let value = self.named_constant("constant/number", tensor);
         self.interned.insert(key, value);
         value
     }

@@ -84,20 +84,19 @@ pub(crate) struct Resampling {
     kernel: Kernel,
     coordinates: Coordinates,
     exclude_outside: bool,
+    /// Whether the kernel is widened when there are fewer elements afterwards.
+    antialias: bool,
 }
 
 impl Resampling {
     /// Bilinear with half-pixel centres: PyTorch's `align_corners=False`.
     pub const BILINEAR: Self =
-        Self { kernel: Kernel::Linear, coordinates: Coordinates::HalfPixel, exclude_outside: false };
+        Self { kernel: Kernel::Linear, coordinates: Coordinates::HalfPixel, exclude_outside: false, antialias: false };
 
     /// As a `Resize` node says.
     pub fn of_node(node: &Node) -> Result<Self, Error> {
         let unknown =
             |what: &str, word: &str| Err(node.unsupported(format!("the {what} `{word}` has no gradient rule")));
-        if node.int("antialias", 0) != 0 {
-            return unknown("setting", "antialias");
-        }
         let kernel = match node.text("mode", "nearest") {
             "linear" => Kernel::Linear,
             "cubic" => Kernel::Cubic { a: f64::from(node.float("cubic_coeff_a", -0.75)) },
@@ -118,7 +117,8 @@ impl Resampling {
             "asymmetric" => Coordinates::Asymmetric,
             other => return unknown("rule of coordinates", other),
         };
-        Ok(Self { kernel, coordinates, exclude_outside: node.int("exclude_outside", 0) != 0 })
+        let (exclude_outside, antialias) = (node.int("exclude_outside", 0) != 0, node.int("antialias", 0) != 0);
+        Ok(Self { kernel, coordinates, exclude_outside, antialias })
     }
 
     /// The weights from an axis of length `from` to one of length `to`; `scale` is `to / from`, or what the node says.
@@ -139,6 +139,10 @@ impl Resampling {
                 Coordinates::AlignCorners => at * last / (to as f64 - 1.0),
                 Coordinates::Asymmetric => at / scale,
             };
+            if self.antialias && scale < 1.0 {
+                self.widened(&mut matrix, row, place, scale);
+                continue;
+            }
             match self.kernel {
                 Kernel::Nearest(rounding) => {
                     let near = match rounding {
@@ -161,19 +165,42 @@ impl Resampling {
         matrix
     }
 
+    /// The kernel as wide as what becomes one element; its weights add up to 1.
+    fn widened(&self, matrix: &mut Matrix, row: usize, place: f64, scale: f64) {
+        let (reach, weigh): (f64, Box<dyn Fn(f64) -> f64>) = match self.kernel {
+            Kernel::Nearest(_) => (0.5, Box::new(|_| 1.0)),
+            Kernel::Linear => (1.0, Box::new(|x: f64| (1.0 - x.abs()).max(0.0))),
+            Kernel::Cubic { a } => (2.0, Box::new(move |x: f64| cubic_weight(x.abs(), a))),
+        };
+        let last = matrix.columns as i64 - 1;
+        let reach = reach / scale;
+        let taps = ((place - reach).ceil() as i64).max(0)..=((place + reach).floor() as i64).min(last);
+        let total: f64 = taps.clone().map(|tap| weigh((tap as f64 - place) * scale)).sum();
+        for tap in taps {
+            matrix.add(row, tap as usize, weigh((tap as f64 - place) * scale) / total);
+        }
+    }
+
     fn cubic(&self, matrix: &mut Matrix, row: usize, place: f64, a: f64) {
         let last = matrix.columns as f64 - 1.0;
         let low = place.floor();
         let t = place - low;
-        let near = |x: f64| ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
-        let far = |x: f64| ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a;
-        let taps = [(-1.0, far(1.0 + t)), (0.0, near(t)), (1.0, near(1.0 - t)), (2.0, far(2.0 - t))];
+        let taps = [-1.0, 0.0, 1.0, 2.0].map(|offset: f64| (offset, cubic_weight((offset - t).abs(), a)));
         let inside = |offset: f64| !self.exclude_outside || (0.0..=last).contains(&(low + offset));
         let total: f64 = taps.iter().filter(|(offset, _)| inside(*offset)).map(|(_, weight)| weight).sum();
         for (offset, weight) in taps.into_iter().filter(|(offset, _)| inside(*offset)) {
             let weight = if self.exclude_outside { weight / total } else { weight };
             matrix.add(row, (low + offset).clamp(0.0, last) as usize, weight);
         }
+    }
+}
+
+/// The cubic kernel at a distance of at most 2.
+fn cubic_weight(x: f64, a: f64) -> f64 {
+    match x {
+        x if x <= 1.0 => ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0,
+        x if x < 2.0 => ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a,
+        _ => 0.0,
     }
 }
 
@@ -211,12 +238,12 @@ impl Graph {
         };
         let mut maps = self.reshape(maps, &[batch, grid.0, grid.1, classes])?;
         if let Some(matrix) = along(|(_, width)| *width) {
-            let weights = self.named_constant("upsample_width", matrix.tensor()?);
+            let weights = self.named_constant("constant/upsample_width", matrix.tensor()?);
             maps = self.matmul(weights, maps)?;
         }
         maps = self.reshape(maps, &[batch, grid.0, size.1 * classes])?;
         if let Some(matrix) = along(|(height, _)| *height) {
-            let weights = self.named_constant("upsample_height", matrix.tensor()?);
+            let weights = self.named_constant("constant/upsample_height", matrix.tensor()?);
             maps = self.matmul(weights, maps)?;
         }
         self.reshape(maps, &[batch, size.0 * size.1, classes])

@@ -237,6 +237,18 @@ fn pow(back: &mut Back<'_>) -> Result<(), Error> {
 fn extreme(back: &mut Back<'_>) -> Result<(), Error> {
     let (y, dy) = (back.y()?, back.dy()?);
     let element = back.graph.kind(y).element;
+    // A constant on the other side is a limit, and on the limit itself there is no gradient.
+    if let [Some(a), Some(b)] = back.node.inputs[..] {
+        let beyond = if back.node.op == "Max" { "Greater" } else { "Less" };
+        for (place, x, limit) in [(0, a, b), (1, b, a)] {
+            if back.needs(place) && back.graph.constant_of(limit).is_some() {
+                let mask = back.graph.op(beyond, &[x, limit], Attributes::new())?;
+                let mask = back.graph.cast(mask, element)?;
+                let dx = back.graph.mul(dy, mask)?;
+                return back.give(place, dx);
+            }
+        }
+    }
     let mut masks = Vec::with_capacity(back.node.inputs.len());
     for place in 0..back.node.inputs.len() {
         let x = back.x(place)?;

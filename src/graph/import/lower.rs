@@ -221,19 +221,20 @@ impl Reader<'_> {
     /// `x` where it is positive, else `slope x`.
     fn leaky(&mut self, x: Value, slope: f32) -> Result<Value, Error> {
         let scaled = self.graph.scale(x, slope)?;
-        self.positive_or(x, scaled)
+        self.positive_or(x, x, scaled)
     }
 
-    fn positive_or(&mut self, x: Value, other: Value) -> Result<Value, Error> {
+    /// `upper` where `x` is positive, else `lower`.
+    fn positive_or(&mut self, upper: Value, x: Value, lower: Value) -> Result<Value, Error> {
         let zero = self.graph.scalar_like(0.0, x)?;
         let positive = self.graph.op("Greater", &[x, zero], Attributes::new())?;
-        self.graph.op("Where", &[positive, x, other], Attributes::new())
+        self.graph.op("Where", &[positive, upper, lower], Attributes::new())
     }
 
     fn prelu(&mut self, call: &Call<'_>) -> Result<Value, Error> {
         let (x, slope) = (call.x(0)?, call.x(1)?);
         let scaled = self.graph.mul(x, slope)?;
-        self.positive_or(x, scaled)
+        self.positive_or(x, x, scaled)
     }
 
     /// `scale (x if x > 0 else alpha (exp(x / width) - 1))`.
@@ -244,15 +245,16 @@ impl Reader<'_> {
             "Celu" => (call.float("alpha", 1.0), call.float("alpha", 1.0), 1.0),
             _ => (call.float("alpha", 1.673_263_2), 1.0, call.float("gamma", 1.050_701)),
         };
-        // What is not used must not overflow either, or its gradient is not a number.
+        // What is not used must not overflow either, or its gradient is not a number. At 0 itself the lower branch counts,
+        // with its slope.
         let zero = self.graph.scalar_like(0.0, x)?;
-        let low = self.graph.op_with_gaps("Clip", &[Some(x), None, Some(zero)], Attributes::new())?;
+        let low = self.positive_or(zero, x, x)?;
         let low = self.graph.scale(low, 1.0 / width)?;
         let power = self.graph.unary("Exp", low)?;
         let one = self.graph.scalar_like(1.0, x)?;
         let below = self.graph.sub(power, one)?;
         let below = self.graph.scale(below, alpha)?;
-        let y = self.positive_or(x, below)?;
+        let y = self.positive_or(x, x, below)?;
         self.graph.scale(y, scale)
     }
 

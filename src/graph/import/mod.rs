@@ -3,7 +3,9 @@
 //! and weights as training needs them. Must not know losses or optimisers.
 
 mod attention;
+mod call;
 mod einsum;
+mod lists;
 mod lower;
 mod norms;
 
@@ -12,6 +14,7 @@ use super::onnx::Source;
 use super::onnx::messages::{Attribute as AttributeMessage, Function, Node as NodeMessage, ValueInfo, attribute_type};
 use super::onnx::{element_of, fixed_length, length_key};
 use super::{Error, Tensor};
+use call::Call;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What an exported graph does not say.
@@ -83,12 +86,14 @@ pub fn import(source: &Source, settings: &ImportSettings) -> Result<Imported, Er
         )));
     }
     let graph = source.model.graph.as_ref().ok_or_else(|| broken("it has no graph".to_owned()))?;
+    check_settings(source, settings)?;
     let mut reader = Reader {
         source,
         opset: source.opset(),
         training: settings.training,
         graph: Graph::new(),
         running: Vec::new(),
+        lists: HashMap::new(),
         depth: 0,
         calls: 0,
         notes: source
@@ -133,7 +138,7 @@ pub fn import(source: &Source, settings: &ImportSettings) -> Result<Imported, Er
         outputs.push((name, *value));
     }
     let mut running = Vec::new();
-    for (now, next) in reader.running {
+    for (now, next) in reader.running.into_iter().rev() {
         if let Some((now, variance)) = statistics.remove(&now) {
             running.push(ImportedRunning { now, variance, next: Some(next) });
         }
@@ -141,6 +146,30 @@ pub fn import(source: &Source, settings: &ImportSettings) -> Result<Imported, Er
     running.extend(statistics.into_values().map(|(now, variance)| ImportedRunning { now, variance, next: None }));
     running.sort_by(|a, b| a.now.name.cmp(&b.now.name));
     Ok(Imported { graph: reader.graph, inputs, outputs, parameters, running, notes: reader.notes })
+}
+
+/// A setting that meets nothing is a mistake of whoever wrote it.
+fn check_settings(source: &Source, settings: &ImportSettings) -> Result<(), Error> {
+    let open: Vec<String> = source.open_axes().into_iter().map(|(_, _, key)| key).collect();
+    let unmet = |node: String, detail: String| Err(Error::Unsupported { node, detail });
+    if let Some(key) = settings.lengths.keys().find(|key| !open.contains(key)) {
+        let known =
+            if open.is_empty() { "no length is open".to_owned() } else { format!("open are {}", open.join(", ")) };
+        return unmet(format!("length `{key}`"), format!("the graph does not ask for it; {known}"));
+    }
+    let held: Vec<&str> = source
+        .model
+        .graph
+        .iter()
+        .flat_map(|graph| &graph.initializer)
+        .filter_map(|held| held.name.as_deref())
+        .collect();
+    match settings.frozen.iter().find(|prefix| !held.iter().any(|name| name.starts_with(prefix.as_str()))) {
+        Some(prefix) => {
+            unmet(format!("frozen `{prefix}`"), "no weight of the graph has a name that begins so".to_owned())
+        }
+        None => Ok(()),
+    }
 }
 
 type Names = HashMap<String, Value>;
@@ -181,7 +210,7 @@ impl<'a> Uses<'a> {
             ["val_", "onnx::", "scalar_tensor", "lifted_tensor", "_"].iter().any(|word| name.starts_with(word))
                 || name.contains("Constant")
                 || name.chars().all(|letter| letter.is_ascii_digit());
-        let number = tensor.len() <= 1 && made_up;
+        let number = (tensor.len() <= 1 && made_up) || name.starts_with("constant/");
         tensor.element().is_float() && !tensor.is_empty() && !number && self.gradient.contains(name)
     }
 }
@@ -191,65 +220,14 @@ struct Reader<'a> {
     opset: i64,
     training: bool,
     graph: Graph,
-    /// Running statistics and what they become.
+    /// Running statistics and what they become, the last use last.
     running: Vec<(Value, Value)>,
+    /// Lists of values, by the names of those that hold them.
+    lists: HashMap<String, Vec<Value>>,
     /// Calls of functions that the node at hand stands in, and all there were.
     depth: usize,
     calls: usize,
     notes: Vec<String>,
-}
-
-/// One node as the file has it, its inputs found and its settings read.
-struct Call<'a> {
-    op: &'a str,
-    name: &'a str,
-    inputs: Vec<Option<Value>>,
-    attributes: Attributes,
-    /// How many outputs have names.
-    outputs: usize,
-}
-
-impl Call<'_> {
-    fn x(&self, place: usize) -> Result<Value, Error> {
-        self.input(place).ok_or_else(|| self.broken(format!("its input {place} is missing")))
-    }
-
-    fn input(&self, place: usize) -> Option<Value> {
-        self.inputs.get(place).copied().flatten()
-    }
-
-    fn int(&self, name: &str, default: i64) -> i64 {
-        match self.attributes.get(name) {
-            Some(Attribute::Int(value)) => *value,
-            _ => default,
-        }
-    }
-
-    fn float(&self, name: &str, default: f32) -> f32 {
-        match self.attributes.get(name) {
-            Some(Attribute::Float(value)) => *value,
-            _ => default,
-        }
-    }
-
-    fn text<'b>(&'b self, name: &str, default: &'b str) -> &'b str {
-        match self.attributes.get(name) {
-            Some(Attribute::Text(value)) => value,
-            _ => default,
-        }
-    }
-
-    fn label(&self) -> String {
-        format!("{} `{}`", self.op, self.name)
-    }
-
-    fn broken(&self, detail: impl Into<String>) -> Error {
-        Error::Node { node: self.label(), detail: detail.into() }
-    }
-
-    fn unsupported(&self, detail: impl Into<String>) -> Error {
-        Error::Unsupported { node: self.label(), detail: detail.into() }
-    }
 }
 
 impl<'a> Reader<'a> {
@@ -295,6 +273,9 @@ impl<'a> Reader<'a> {
     fn node(&mut self, node: &NodeMessage, names: &mut Names, settings: &[AttributeMessage]) -> Result<(), Error> {
         let op = node.op_type.as_deref().unwrap_or("");
         let name = node.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(op);
+        if self.listed(node, names)? {
+            return Ok(());
+        }
         let mut inputs = Vec::with_capacity(node.input.len());
         for input in &node.input {
             inputs.push(match input.as_str() {

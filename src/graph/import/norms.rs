@@ -24,11 +24,15 @@ impl Reader<'_> {
                 settings,
             );
         }
+        // One that is used several times moves its statistics each time.
+        let now = |reader: &Self, start: Value| {
+            reader.running.iter().rev().find(|(of, _)| *of == start).map(|(_, next)| *next)
+        };
         let norm = BatchNorm {
             scale,
             bias,
-            running_mean: mean,
-            running_var: variance,
+            running_mean: now(self, mean).unwrap_or(mean),
+            running_var: now(self, variance).unwrap_or(variance),
             momentum: 1.0 - call.float("momentum", 0.9),
             epsilon: call.float("epsilon", 1e-5),
         };

@@ -150,8 +150,7 @@ const MLA_FACTOR: usize = 4;
 
 impl MlaHead {
     pub fn declare(into: &mut Declared, config: &Config) -> Result<Self, Error> {
-        let inner = config.decoder_channels;
-        let outer = inner / 2;
+        let (inner, outer) = (config.decoder_channels, config.branch_channels);
         let classifier = Classifier::declare(into, "decode_head", outer * config.taps.len(), config.classes)?;
         let mut branches = Vec::with_capacity(config.taps.len());
         for branch in 0..config.taps.len() {

@@ -7,7 +7,6 @@ use crate::graph::disk::map_file;
 use crate::graph::{Element, Error, Tensor, TensorType};
 use bytes::Bytes;
 use prost::Message;
-use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 /// A model that was read.
@@ -103,12 +102,6 @@ impl Source {
         let graph = self.model.graph.as_ref()?;
         let message = graph.initializer.iter().find(|tensor| tensor.name.as_deref() == Some(name))?;
         Some(self.tensor(message))
-    }
-
-    /// All weights the model holds, by name.
-    pub fn initializers(&self) -> Result<BTreeMap<String, Tensor>, Error> {
-        let all = self.model.graph.iter().flat_map(|graph| &graph.initializer);
-        all.map(|message| Ok((message.name.clone().unwrap_or_default(), self.tensor(message)?))).collect()
     }
 
     /// The numbers of a tensor, wherever the format keeps them.

@@ -25,6 +25,27 @@ pub struct CrossEntropy {
     pub class_weights: Option<Vec<f32>>,
 }
 
+impl CrossEntropy {
+    fn check(&self, classes: usize) -> Result<(), Error> {
+        let fail = |detail: String| Err(Error::Step { detail });
+        if classes > usize::from(IGNORED) {
+            return fail(format!(
+                "{classes} classes, and labels are bytes of which {IGNORED} is ignored: at most {IGNORED}"
+            ));
+        }
+        let Some(weights) = &self.class_weights else { return Ok(()) };
+        if weights.len() != classes {
+            return fail(format!("{} class weights for {classes} classes", weights.len()));
+        }
+        if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0)
+            || weights.iter().all(|weight| *weight == 0.0)
+        {
+            return fail("class weights are numbers of at least 0, and not all 0".to_owned());
+        }
+        Ok(())
+    }
+}
+
 /// The label of pixels that no loss, gradient or count sees.
 pub const IGNORED: u8 = 255;
 
@@ -46,6 +67,7 @@ pub(super) struct Labels {
 /// What is ignored and what counts, from `[B, H, W]` u8. A label that is neither a class nor 255 stops the step with an
 /// index error of the runtime.
 pub(super) fn labels(g: &mut Graph, label: Value, classes: usize, loss: &CrossEntropy) -> Result<Labels, Error> {
+    loss.check(classes)?;
     let dims = g.dims(label).to_vec();
     let pixels: usize = dims.iter().product();
     let rows = (pixels / dims.last().copied().unwrap_or(1).max(1), dims.last().copied().unwrap_or(1));
@@ -58,10 +80,7 @@ pub(super) fn labels(g: &mut Graph, label: Value, classes: usize, loss: &CrossEn
     let class = g.op("Where", &[valid, flat, zero], Attributes::new())?;
     let mut weight = g.cast(valid, Element::F32)?;
     if let Some(weights) = &loss.class_weights {
-        if weights.len() != classes {
-            return Err(Error::Step { detail: format!("{} class weights for {classes} classes", weights.len()) });
-        }
-        let table = g.named_constant("class_weights", Tensor::f32(&[classes], weights)?);
+        let table = g.named_constant("constant/class_weights", Tensor::f32(&[classes], weights)?);
         let own = g.op("Gather", &[table, class], attributes([("axis", 0_i64.into())]))?;
         weight = g.mul(weight, own)?;
     }

@@ -158,9 +158,23 @@ impl Trainee {
         })
     }
 
+    fn check(&self) -> Result<(), Error> {
+        let fine = |number: f32| number.is_finite() && number >= 0.0;
+        if let Some(head) = self.heads.iter().find(|head| !fine(head.weight)) {
+            return Err(Error::Step { detail: format!("the share of the loss of `{}` is {}", head.name, head.weight) });
+        }
+        if let Some(parameter) = self.parameters.iter().find(|parameter| !fine(parameter.rate)) {
+            return Err(Error::Step {
+                detail: format!("the learning rate of {} is {} times the step's", parameter.name, parameter.rate),
+            });
+        }
+        Ok(())
+    }
+
     /// Forward, loss, gradients and update in one graph.
     pub fn step(&self, recipe: &Recipe) -> Result<Graph, Error> {
         recipe.sgd.check()?;
+        self.check()?;
         let mut graph = self.graph.clone();
         let g = &mut graph;
         let scale = match recipe.precision.scales_loss() {

@@ -35,7 +35,8 @@ impl Sgd {
             true => Ok(()),
             false => Err(Error::Step {
                 detail: format!(
-                    "{self:?}: a momentum is at least 0 and less than 1, a weight decay at least 0, and Nesterov's step needs a momentum"
+                    "the momentum is {}, the weight decay {}: a momentum is at least 0 and less than 1, a weight decay at least 0, and Nesterov's step needs a momentum",
+                    self.momentum, self.weight_decay
                 ),
             }),
         }

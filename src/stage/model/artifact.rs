@@ -2,12 +2,14 @@
 //! written last. Must not know how graphs are made.
 
 use super::Error;
+use crate::cancel::Cancel;
 use crate::digest;
 use crate::graph::net::{MaskInput, MaskKind, Normalisation};
 use crate::graph::onnx::write_model;
 use crate::graph::train::{Denominator, Recipe, Trainee};
 use crate::graph::weights::{Weights, write_safetensors};
 use crate::graph::{self, Graph, map_file, replace};
+use crate::stage::check;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -161,6 +163,18 @@ impl Artifact {
         }
     }
 
+    /// The path of one of the files, whose bytes are still those that were written.
+    pub fn file(&self, folder: &Path, name: &str) -> Result<PathBuf, Error> {
+        let path = folder.join(name);
+        let wrong = |detail: &str| Error::Usage(format!("{}: {detail}; export the model anew", path.display()));
+        let written = self.files.get(name).ok_or_else(|| wrong("the model has no such file"))?;
+        let bytes = map_file(&path)?;
+        match bytes.len() as u64 == written.bytes && digest::of(&bytes) == written.blake3 {
+            true => Ok(path),
+            false => Err(wrong("it is not the file that was written with this model")),
+        }
+    }
+
     /// Writes the graphs by their file names, the weights, and at last the description. Gives the paths.
     pub fn write(
         mut self,
@@ -168,11 +182,13 @@ impl Artifact {
         graphs: Vec<(&str, Graph)>,
         weights: &Weights,
         texts: Vec<(&str, String)>,
+        cancel: &Cancel,
     ) -> Result<Vec<PathBuf>, Error> {
         let mut paths = Vec::new();
         let mut kept = BTreeMap::from([("selvedge.schema".to_owned(), SCHEMA.to_owned())]);
         kept.insert("selvedge.model".to_owned(), self.model.clone());
         for (name, mut graph) in graphs {
+            check(cancel)?;
             graph.metadata.extend(kept.clone());
             graph.metadata.insert("selvedge.graph".to_owned(), name.trim_end_matches(".onnx").to_owned());
             paths.extend(write_model(&graph, &self.model, &folder.join(name))?);
@@ -186,6 +202,7 @@ impl Artifact {
             paths.push(path);
         }
         for path in &paths {
+            check(cancel)?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let bytes = map_file(path)?;
             self.files.insert(name, File { bytes: bytes.len() as u64, blake3: digest::of(&bytes) });

@@ -3,9 +3,10 @@
 use super::artifact::Artifact;
 use super::{Bench, Error, array};
 use crate::cancel::Cancel;
+use crate::graph::train::Precision;
 use crate::graph::weights::read_weights;
 use crate::graph::{Tensor, TensorType};
-use crate::runtime::{Array, Element, Model, State, Step};
+use crate::runtime::{Array, Device, Element, Model, State, Step};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -40,8 +41,14 @@ pub struct Timing {
 pub fn bench(folder: &Path, bench: &Bench, steps: usize, count_nodes: bool, cancel: &Cancel) -> Result<Timing, Error> {
     let artifact = Artifact::read(folder)?;
     let opening = Instant::now();
-    let path = folder.join("train_step.onnx");
-    let weights = read_weights(&folder.join("weights.safetensors"))?;
+    if artifact.precision == Precision::Bf16.name() && bench.device == Device::Cpu {
+        return Err(Error::Usage(format!(
+            "{} is in bf16, for which the processor has no kernels; use --device cuda, or export it with --precision bf16-emulated",
+            folder.display()
+        )));
+    }
+    let path = artifact.file(folder, "train_step.onnx")?;
+    let weights = read_weights(&artifact.file(folder, "weights.safetensors")?)?;
     let momenta = artifact.sgd.momentum > 0.0;
     let graph = crate::graph::onnx::read_model(&path)?;
     let inputs = graph.inputs()?;

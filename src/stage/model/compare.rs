@@ -121,6 +121,9 @@ impl<'a> Ledger<'a> {
         let mut line = Line { tensor: name.to_owned(), measure, error: None, limit: allowed, problem: None };
         match self.reference.tensors.get(name) {
             None => line.problem = Some("the file does not have it".to_owned()),
+            Some(wanted) if wanted.element() != ours.element() => {
+                line.problem = Some(format!("it is {} here and {} in the file", ours.element(), wanted.element()));
+            }
             Some(wanted) if wanted.dims() != ours.dims() => {
                 line.problem = Some(format!("it is {:?} here and {:?} in the file", ours.dims(), wanted.dims()));
             }
@@ -138,14 +141,24 @@ impl<'a> Ledger<'a> {
         self.lines.push(line);
     }
 
-    /// The verdict and our numbers: what the file holds and nobody compared is a failure too.
-    pub fn close(mut self) -> (Verdict, Weights) {
+    /// Whether something has failed already.
+    pub fn failed(&self) -> bool {
+        self.lines.iter().any(|line| !line.passed())
+    }
+
+    /// The verdict when the rest cannot be computed, for this reason.
+    pub fn give_up(mut self, why: &str) -> (Verdict, Weights) {
         let left: Vec<String> =
             self.reference.tensors.keys().filter(|name| !self.seen.contains(*name)).cloned().collect();
         for name in left {
-            self.problem(&name, "nothing here is called so");
+            self.problem(&name, why);
         }
         (Verdict { lines: self.lines }, self.ours)
+    }
+
+    /// The verdict and our numbers: what the file holds and nobody compared is a failure too.
+    pub fn close(self) -> (Verdict, Weights) {
+        self.give_up("nothing here is called so")
     }
 }
 

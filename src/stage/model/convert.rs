@@ -1,10 +1,8 @@
 //! Weights from one file format and naming to another. Must not know graphs or networks: numbers stay as they are, but for
 //! transpositions that a naming asks for.
 
-use super::inspect::{is_model, weights_of_model};
-use crate::graph::weights::{
-    Naming, Weights, detect, from_canonical, read_weights, to_canonical, write_pth, write_safetensors,
-};
+use super::load;
+use crate::graph::weights::{Naming, Weights, detect, from_canonical, to_canonical, write_pth, write_safetensors};
 use crate::stage::Error;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -109,10 +107,7 @@ pub fn convert(from: &Path, to: &Path, settings: &ConvertSettings) -> Result<Con
     if !settings.force && to.exists() {
         return Err(Error::Usage(format!("{} is there already; replace it with --force", to.display())));
     }
-    let (mut weights, left_out) = match is_model(from)? {
-        true => weights_of_model(from)?,
-        false => (read_weights(from)?, Vec::new()),
-    };
+    let (mut weights, left_out) = load(from)?;
     if weights.tensors.is_empty() {
         return Err(Error::Failed(format!("{} holds no weights", from.display())));
     }

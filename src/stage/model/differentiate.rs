@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::artifact::{Artifact, check_free, prepare};
+use crate::cancel::Cancel;
 use crate::graph::onnx::read_model;
 use crate::graph::train::{Recipe, Trainee};
 use crate::graph::weights::Weights;
@@ -40,7 +41,7 @@ pub struct Differentiated {
 }
 
 /// Reads the graph and writes the folder: step, gradient, update, weights.
-pub fn differentiate(path: &Path, settings: &DifferentiateSettings) -> Result<Differentiated, Error> {
+pub fn differentiate(path: &Path, settings: &DifferentiateSettings, cancel: &Cancel) -> Result<Differentiated, Error> {
     check_free(&settings.out, settings.force)?;
     let source = read_model(path)?;
     let reading = ImportSettings { training: true, lengths: settings.lengths.clone(), frozen: settings.frozen.clone() };
@@ -63,6 +64,6 @@ pub fn differentiate(path: &Path, settings: &DifferentiateSettings) -> Result<Di
     let running = imported.running.iter().map(|running| &running.now);
     let tensors = imported.parameters.iter().chain(running).map(|held| (held.name.clone(), held.tensor.clone()));
     let weights = Weights { tensors: tensors.collect(), metadata: BTreeMap::new() };
-    let files = artifact.write(&settings.out, graphs, &weights, Vec::new())?;
+    let files = artifact.write(&settings.out, graphs, &weights, Vec::new(), cancel)?;
     Ok(Differentiated { files, notes: imported.notes, tensors: trainee.parameters.len(), parameters })
 }

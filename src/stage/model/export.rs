@@ -3,6 +3,7 @@
 
 use super::artifact::{Artifact, check_free, prepare};
 use super::{Error, load};
+use crate::cancel::Cancel;
 use crate::graph::net::{Config, Mode, Normalisation, build, eval_graph, infer_graph};
 use crate::graph::train::{Recipe, Trainee};
 use crate::graph::weights::{self, GRID, Line, Outcome, Report, Weights, fit, init, init_for, to_canonical};
@@ -56,7 +57,7 @@ impl Exported {
 }
 
 /// Builds the graphs, loads or draws the weights, and writes the folder.
-pub fn export(settings: &ExportSettings) -> Result<Exported, Error> {
+pub fn export(settings: &ExportSettings, cancel: &Cancel) -> Result<Exported, Error> {
     check_free(&settings.out, settings.force)?;
     let mut config = Config::named(&settings.arch, settings.classes, settings.size)?;
     // mmsegmentation's recipe for Segmenter; SETR has none.
@@ -79,7 +80,7 @@ pub fn export(settings: &ExportSettings) -> Result<Exported, Error> {
     ];
     prepare(&settings.out)?;
     let sidecar = vec![("infer.toml", sidecar(&settings.arch, settings.size))];
-    let files = artifact.write(&settings.out, graphs, &weights, sidecar)?;
+    let files = artifact.write(&settings.out, graphs, &weights, sidecar, cancel)?;
     Ok(Exported { files, lines, parameters })
 }
 
@@ -91,7 +92,7 @@ fn begin(
 ) -> Result<(Weights, Vec<Line>), Error> {
     let fresh = |want: &weights::Wanted| init(init_for(&want.name, &want.dims), &want.dims, settings.seed, &want.name);
     let (mut fitted, lines) = match &settings.init {
-        Some(path) => fit(&to_canonical(load(path)?)?, wanted, fresh)?,
+        Some(path) => fit(&to_canonical(load(path)?.0)?, wanted, fresh)?,
         None => {
             let mut fitted = Weights::default();
             let mut lines = Vec::with_capacity(wanted.len());

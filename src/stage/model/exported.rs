@@ -2,7 +2,7 @@
 //! not know how files are compared.
 
 use super::compare::{Ledger, Limit, Verdict};
-use super::golden::denominator;
+use super::golden::{check_labels, denominator};
 use super::{Bench, Error, array, tensor};
 use crate::cancel::Cancel;
 use crate::graph::onnx::{Source, read_model};
@@ -40,6 +40,8 @@ pub fn check_exported(
             }
         }
     }
+    let classes = trainee.heads.first().and_then(|head| trainee.graph.dims(head.logits).last().copied()).unwrap_or(0);
+    check_labels(&file.tensors["input/label"], classes)?;
     let mut state = begin(&imported, &trainee, bench)?;
     let (image, label) = (array(&file.tensors["input/image"])?, array(&file.tensors["input/label"])?);
     let image_name = trainee.graph.name(trainee.image).to_owned();

@@ -18,6 +18,9 @@ pub fn check_golden(path: &Path, bench: &Bench, cancel: &Cancel) -> Result<(Verd
     let golden = Golden::read(&file)?;
     let mut ledger = Ledger::new(&file);
     golden.inputs(&mut ledger)?;
+    if ledger.failed() {
+        return Ok(ledger.give_up("not computed, since the network's own tensors are not as they must be"));
+    }
     golden.logits(&mut ledger, bench, cancel)?;
     golden.gradients(&mut ledger, bench, cancel)?;
     golden.steps(&mut ledger, bench, cancel)?;
@@ -37,10 +40,16 @@ struct Golden<'a> {
 
 impl<'a> Golden<'a> {
     fn read(file: &'a Weights) -> Result<Self, Error> {
-        let config = Config::golden(&file.metadata)?;
+        let mut config = Config::golden(&file.metadata)?;
+        if let Some(branch) = file.tensors.get("param/decode_head.up_convs.0.0.conv.weight") {
+            config.branch_channels = branch.dims().first().copied().unwrap_or(0);
+        }
         let wanted = |name: &str| Error::Usage(format!("the file has no {name}: it is no file of golden numbers"));
         let image = file.tensors.get("input/image").ok_or_else(|| wanted("input/image"))?;
         let batch = image.dims().first().copied().unwrap_or(0);
+        if let Some(said) = file.metadata.get("B").filter(|said| **said != batch.to_string()) {
+            return Err(Error::Usage(format!("the file speaks of {said} pictures and holds {batch}")));
+        }
         let steps = file.tensors.get("train/loss_per_step").ok_or_else(|| wanted("train/loss_per_step"))?.len();
         let (rate, sgd) = optimizer(file.metadata.get("optimizer").map_or("", String::as_str))?;
         let loss = CrossEntropy {
@@ -78,10 +87,29 @@ impl<'a> Golden<'a> {
                 None => ledger.problem(&name, "the network needs it, and the file does not have it"),
             }
         }
-        for name in ["input/image", "input/label"] {
-            if let Some(own) = self.file.tensors.get(name) {
-                ledger.compare(name, own.clone(), Limit::Exact);
+        let (height, width) = self.config.size;
+        let wanted = [
+            ("input/image", Element::F32, vec![self.batch, 3, height, width]),
+            ("input/label", Element::U8, vec![self.batch, height, width]),
+        ];
+        for (name, element, dims) in wanted {
+            match self.file.tensors.get(name) {
+                Some(own) if own.dims() == dims && own.element() == element => {
+                    ledger.compare(name, own.clone(), Limit::Exact);
+                }
+                Some(own) => ledger.problem(name, format!("it is {own:?}, and {element}{dims:?} is needed")),
+                None => ledger.problem(name, "the file does not have it"),
             }
+        }
+        if let Some(label) = self.file.tensors.get("input/label") {
+            check_labels(label, self.config.classes)?;
+        }
+        let after = format!("after{}/", self.steps);
+        if !self.file.tensors.keys().any(|name| name.starts_with(&after)) {
+            ledger.problem(
+                "train/loss_per_step",
+                format!("it holds {} steps, and nothing is called {after}…", self.steps),
+            );
         }
         Ok(())
     }
@@ -169,6 +197,14 @@ impl<'a> Golden<'a> {
             ledger.compare(&format!("after{}/{name}", self.steps), value, limit);
         }
         Ok(())
+    }
+}
+
+/// Labels are classes, or ignored.
+pub(super) fn check_labels(label: &Tensor, classes: usize) -> Result<(), Error> {
+    match label.data().iter().find(|label| **label != IGNORED && usize::from(**label) >= classes) {
+        Some(label) => Err(Error::Usage(format!("a label is {label}, and there are the classes 0 to {}", classes - 1))),
+        None => Ok(()),
     }
 }
 

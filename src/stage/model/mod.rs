@@ -14,11 +14,10 @@ pub mod inspect;
 pub mod known;
 
 use super::Error;
-use crate::graph::onnx::read_model;
 use crate::graph::weights::{Weights, read_weights};
 use crate::graph::{self, Element, Tensor};
 use crate::runtime::{self, Array, Device, Model, Runtime, SessionSettings, State, Step};
-use std::collections::BTreeMap;
+use inspect::{is_model, weights_of_model};
 use std::path::Path;
 
 impl From<graph::Error> for Error {
@@ -71,13 +70,13 @@ pub(crate) fn tensor(array: &Array) -> Result<Tensor, Error> {
     Ok(Tensor::new(element, array.dims().to_vec(), array.data().clone())?)
 }
 
-/// Weights from a safetensors file, a PyTorch checkpoint, or the initialisers of an ONNX model.
-pub(crate) fn load(path: &Path) -> Result<Weights, Error> {
-    if path.extension().is_none_or(|extension| extension != "onnx") {
-        return Ok(read_weights(path)?);
+/// Weights from a safetensors file, a PyTorch checkpoint, or the initialisers of an ONNX model; and what of a model is no
+/// weight, with the reason.
+fn load(path: &Path) -> Result<(Weights, Vec<(String, String)>), Error> {
+    match is_model(path)? {
+        true => weights_of_model(path),
+        false => Ok((read_weights(path)?, Vec::new())),
     }
-    let source = read_model(path)?;
-    Ok(Weights { tensors: source.initializers()?, metadata: BTreeMap::new() })
 }
 
 /// Where graphs are computed.
