@@ -4,6 +4,7 @@
 use super::{Element, Error, Tensor};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 /// One value of a graph: an input, a constant, or what a node puts out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,7 +66,67 @@ pub enum Attribute {
 }
 
 /// The settings of a node by name.
-pub type Attributes = BTreeMap<String, Attribute>;
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Attributes(BTreeMap<String, Attribute>);
+
+impl Attributes {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An integer, or its default.
+    pub fn int(&self, name: &str, default: i64) -> i64 {
+        match self.0.get(name) {
+            Some(Attribute::Int(value)) => *value,
+            _ => default,
+        }
+    }
+
+    /// A float, or its default.
+    pub fn float(&self, name: &str, default: f32) -> f32 {
+        match self.0.get(name) {
+            Some(Attribute::Float(value)) => *value,
+            _ => default,
+        }
+    }
+
+    /// A word, or its default.
+    pub fn text<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
+        match self.0.get(name) {
+            Some(Attribute::Text(value)) => value,
+            _ => default,
+        }
+    }
+
+    /// A list of integers, if it is set.
+    pub fn ints(&self, name: &str) -> Option<&[i64]> {
+        match self.0.get(name) {
+            Some(Attribute::Ints(values)) => Some(values),
+            _ => None,
+        }
+    }
+}
+
+impl Deref for Attributes {
+    type Target = BTreeMap<String, Attribute>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Attributes {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl FromIterator<(String, Attribute)> for Attributes {
+    fn from_iter<T: IntoIterator<Item = (String, Attribute)>>(pairs: T) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
 
 /// One operator at work.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,34 +146,22 @@ pub struct Node {
 impl Node {
     /// An integer setting, or its default.
     pub fn int(&self, name: &str, default: i64) -> i64 {
-        match self.attributes.get(name) {
-            Some(Attribute::Int(value)) => *value,
-            _ => default,
-        }
+        self.attributes.int(name, default)
     }
 
     /// A float setting, or its default.
     pub fn float(&self, name: &str, default: f32) -> f32 {
-        match self.attributes.get(name) {
-            Some(Attribute::Float(value)) => *value,
-            _ => default,
-        }
+        self.attributes.float(name, default)
     }
 
     /// A list of integers, if it is set.
     pub fn ints(&self, name: &str) -> Option<&[i64]> {
-        match self.attributes.get(name) {
-            Some(Attribute::Ints(values)) => Some(values),
-            _ => None,
-        }
+        self.attributes.ints(name)
     }
 
     /// A word, or its default.
     pub fn text<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
-        match self.attributes.get(name) {
-            Some(Attribute::Text(value)) => value,
-            _ => default,
-        }
+        self.attributes.text(name, default)
     }
 
     /// The input at a place, if there is one.

@@ -18,12 +18,12 @@ impl Reader<'_> {
         let heads = self.graph.dims(q)[1];
         let (k, v) = (self.repeat_heads(call, k, heads)?, self.repeat_heads(call, v, heads)?);
         let width = self.graph.dims(q)[3];
-        let scale = call.float("scale", 1.0 / (width as f32).sqrt());
+        let scale = call.attributes.float("scale", 1.0 / (width as f32).sqrt());
         let turned = self.graph.transpose_last(k)?;
         let scores = self.graph.matmul(q, turned)?;
         let mut scores = self.graph.scale(scores, scale)?;
-        if call.int("softcap", 0) != 0 || call.float("softcap", 0.0) != 0.0 {
-            let cap = call.float("softcap", 0.0);
+        if call.attributes.int("softcap", 0) != 0 || call.attributes.float("softcap", 0.0) != 0.0 {
+            let cap = call.attributes.float("softcap", 0.0);
             let small = self.graph.scale(scores, 1.0 / cap)?;
             let bent = self.graph.unary("Tanh", small)?;
             scores = self.graph.scale(bent, cap)?;
@@ -31,7 +31,7 @@ impl Reader<'_> {
         if let Some(mask) = call.input(3) {
             scores = self.masked(scores, mask)?;
         }
-        if call.int("is_causal", 0) != 0 {
+        if call.attributes.int("is_causal", 0) != 0 {
             let dims = self.graph.dims(scores).to_vec();
             let (rows, columns) = (dims[2], dims[3]);
             let seen = (0..rows).flat_map(|row| (0..columns).map(move |column| u8::from(column <= row)));
@@ -51,7 +51,7 @@ impl Reader<'_> {
 
     fn heads(&mut self, call: &Call<'_>, x: Value, count: &str) -> Result<Value, Error> {
         let dims = self.graph.dims(x).to_vec();
-        let heads = usize::try_from(call.int(count, 0)).unwrap_or(0);
+        let heads = usize::try_from(call.attributes.int(count, 0)).unwrap_or(0);
         match dims.as_slice() {
             [_, _, _, _] => Ok(x),
             [batch, length, width] if heads > 0 && width % heads == 0 => {

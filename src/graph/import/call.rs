@@ -1,7 +1,7 @@
 //! One node of a file, as the rules of the import see it. Must not know graphs.
 
 use crate::graph::Error;
-use crate::graph::ir::{Attribute, Attributes, Value};
+use crate::graph::ir::{Attributes, Value};
 
 /// One node as the file has it, its inputs found and its settings read.
 pub(super) struct Call<'a> {
@@ -20,27 +20,6 @@ impl Call<'_> {
 
     pub fn input(&self, place: usize) -> Option<Value> {
         self.inputs.get(place).copied().flatten()
-    }
-
-    pub fn int(&self, name: &str, default: i64) -> i64 {
-        match self.attributes.get(name) {
-            Some(Attribute::Int(value)) => *value,
-            _ => default,
-        }
-    }
-
-    pub fn float(&self, name: &str, default: f32) -> f32 {
-        match self.attributes.get(name) {
-            Some(Attribute::Float(value)) => *value,
-            _ => default,
-        }
-    }
-
-    pub fn text<'b>(&'b self, name: &str, default: &'b str) -> &'b str {
-        match self.attributes.get(name) {
-            Some(Attribute::Text(value)) => value,
-            _ => default,
-        }
     }
 
     pub fn label(&self) -> String {

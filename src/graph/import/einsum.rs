@@ -11,7 +11,8 @@ struct Operand {
 
 impl Reader<'_> {
     pub(super) fn einsum(&mut self, call: &Call<'_>) -> Result<Value, Error> {
-        let equation: String = call.text("equation", "").chars().filter(|letter| !letter.is_whitespace()).collect();
+        let equation: String =
+            call.attributes.text("equation", "").chars().filter(|letter| !letter.is_whitespace()).collect();
         let unknown = || call.unsupported(format!("the equation `{equation}` is not known here"));
         let (left, right) = match equation.split_once("->") {
             Some((left, right)) => (left.to_owned(), right.chars().collect::<Vec<_>>()),

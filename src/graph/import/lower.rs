@@ -54,7 +54,11 @@ impl Reader<'_> {
                 let gate = self.hard_sigmoid(call.x(0)?, 1.0 / 6.0, 0.5)?;
                 one(self.graph.mul(call.x(0)?, gate)?)
             }
-            "HardSigmoid" => one(self.hard_sigmoid(call.x(0)?, call.float("alpha", 0.2), call.float("beta", 0.5))?),
+            "HardSigmoid" => one(self.hard_sigmoid(
+                call.x(0)?,
+                call.attributes.float("alpha", 0.2),
+                call.attributes.float("beta", 0.5),
+            )?),
             "Mish" => {
                 let soft = self.graph.unary("Softplus", call.x(0)?)?;
                 let gate = self.graph.unary("Tanh", soft)?;
@@ -66,7 +70,7 @@ impl Reader<'_> {
                 let below = self.graph.add(size, unit)?;
                 one(self.graph.div(call.x(0)?, below)?)
             }
-            "LeakyRelu" => one(self.leaky(call.x(0)?, call.float("alpha", 0.01))?),
+            "LeakyRelu" => one(self.leaky(call.x(0)?, call.attributes.float("alpha", 0.01))?),
             "PRelu" => one(self.prelu(call)?),
             "Elu" | "Selu" | "Celu" => one(self.exponential_unit(call)?),
             "DepthToSpace" | "SpaceToDepth" => one(self.depth_space(call)?),
@@ -119,7 +123,7 @@ impl Reader<'_> {
                 _ => call.outputs,
             };
             let dims = self.graph.dims(call.x(0)?);
-            let axis = call.int("axis", 0);
+            let axis = call.attributes.int("axis", 0);
             let axis = if axis < 0 { axis + dims.len() as i64 } else { axis };
             let length = usize::try_from(axis).ok().and_then(|axis| dims.get(axis)).copied().unwrap_or(0);
             let part = length.div_ceil(count.max(1));
@@ -146,7 +150,7 @@ impl Reader<'_> {
         let dims: Vec<i64> = self.graph.dims(call.x(0)?).iter().map(|dim| *dim as i64).collect();
         let rank = dims.len() as i64;
         let place = |value: i64| if value < 0 { value + rank } else { value }.clamp(0, rank) as usize;
-        let (start, end) = (place(call.int("start", 0)), place(call.int("end", rank)));
+        let (start, end) = (place(call.attributes.int("start", 0)), place(call.attributes.int("end", rank)));
         Ok(self.graph.ints(dims.get(start..end.max(start)).unwrap_or_default()))
     }
 
@@ -155,7 +159,7 @@ impl Reader<'_> {
         let (x, number) = (call.x(0)?, |value: Option<Value>| {
             value.and_then(|value| self.graph.constant_of(value)).and_then(|tensor| tensor.to_f64().first().copied())
         });
-        let ratio = number(call.input(1)).unwrap_or(f64::from(call.float("ratio", 0.5)));
+        let ratio = number(call.input(1)).unwrap_or(f64::from(call.attributes.float("ratio", 0.5)));
         let asked = number(call.input(2)).is_some_and(|training| training != 0.0);
         if !self.training || !asked || ratio == 0.0 {
             return Ok(vec![x]);
@@ -194,7 +198,7 @@ impl Reader<'_> {
         let mut settings = call.attributes.clone();
         settings.remove("axes");
         let empty = axes.is_none_or(|axes| self.graph.kind(axes).is_empty());
-        if empty && call.int("noop_with_empty_axes", 0) != 0 {
+        if empty && call.attributes.int("noop_with_empty_axes", 0) != 0 {
             return Ok(x);
         }
         settings.remove("noop_with_empty_axes");
@@ -241,9 +245,9 @@ impl Reader<'_> {
     fn exponential_unit(&mut self, call: &Call<'_>) -> Result<Value, Error> {
         let x = call.x(0)?;
         let (alpha, width, scale) = match call.op {
-            "Elu" => (call.float("alpha", 1.0), 1.0, 1.0),
-            "Celu" => (call.float("alpha", 1.0), call.float("alpha", 1.0), 1.0),
-            _ => (call.float("alpha", 1.673_263_2), 1.0, call.float("gamma", 1.050_701)),
+            "Elu" => (call.attributes.float("alpha", 1.0), 1.0, 1.0),
+            "Celu" => (call.attributes.float("alpha", 1.0), call.attributes.float("alpha", 1.0), 1.0),
+            _ => (call.attributes.float("alpha", 1.673_263_2), 1.0, call.attributes.float("gamma", 1.050_701)),
         };
         // What is not used must not overflow either, or its gradient is not a number. At 0 itself the lower branch counts,
         // with its slope.
@@ -260,14 +264,14 @@ impl Reader<'_> {
 
     fn depth_space(&mut self, call: &Call<'_>) -> Result<Value, Error> {
         let x = call.x(0)?;
-        let block = usize::try_from(call.int("blocksize", 0)).unwrap_or(0);
+        let block = usize::try_from(call.attributes.int("blocksize", 0)).unwrap_or(0);
         let dims = self.graph.dims(x).to_vec();
         let &[n, c, h, w] = dims.as_slice() else { return Err(call.broken(format!("{dims:?} is no [N, C, H, W]"))) };
         let bad = || call.broken(format!("blocks of {block} do not fit {dims:?}"));
         if block == 0 {
             return Err(bad());
         }
-        let (cut, order, flat) = match (call.op, call.text("mode", "DCR")) {
+        let (cut, order, flat) = match (call.op, call.attributes.text("mode", "DCR")) {
             ("SpaceToDepth", _) if h % block == 0 && w % block == 0 => (
                 [n, c, h / block, block, w / block, block],
                 [0, 3, 5, 1, 2, 4],
@@ -311,7 +315,7 @@ impl Reader<'_> {
 
     /// Padding with what lies at or behind the edge, as picking along each axis; with a constant it stays.
     fn pad(&mut self, call: &Call<'_>) -> Result<Value, Error> {
-        let mode = call.text("mode", "constant");
+        let mode = call.attributes.text("mode", "constant");
         if mode == "constant" {
             let mut inputs = call.inputs.clone();
             // A value of 0 is what is meant without one.
@@ -366,8 +370,8 @@ impl Reader<'_> {
         let Some(axis) = axis.and_then(|axis| usize::try_from(axis).ok()).filter(|axis| *axis < dims.len()) else {
             return Err(call.broken("its axis is not fixed, or does not exist"));
         };
-        let (length, gap) = (dims[axis], usize::from(call.int("exclusive", 0) != 0));
-        let backwards = call.int("reverse", 0) != 0;
+        let (length, gap) = (dims[axis], usize::from(call.attributes.int("exclusive", 0) != 0));
+        let backwards = call.attributes.int("reverse", 0) != 0;
         let weight = |from: usize, to: usize| match backwards {
             false => f32::from(u8::from(from + gap <= to)),
             true => f32::from(u8::from(from >= to + gap)),
@@ -389,7 +393,7 @@ impl Reader<'_> {
     fn gather_nd(&mut self, call: &Call<'_>) -> Result<Value, Error> {
         let (x, mut indices) = (call.x(0)?, call.x(1)?);
         let dims = self.graph.dims(indices).to_vec();
-        let shared = usize::try_from(call.int("batch_dims", 0)).unwrap_or(usize::MAX);
+        let shared = usize::try_from(call.attributes.int("batch_dims", 0)).unwrap_or(usize::MAX);
         let (Some(lead), Some(count)) =
             (dims.get(..shared), dims.split_last().map(|(_, rest)| rest.iter().product::<usize>()))
         else {
@@ -422,7 +426,7 @@ impl Reader<'_> {
         }
         let x = call.x(0)?;
         let dims = self.graph.dims(x).to_vec();
-        let axis = call.int("axis", 1);
+        let axis = call.attributes.int("axis", 1);
         let axis = if axis < 0 { axis + dims.len() as i64 } else { axis };
         let Some((lead, rest)) = usize::try_from(axis).ok().and_then(|axis| dims.split_at_checked(axis)) else {
             return Err(call.broken(format!("the axis {axis} does not exist among {}", dims.len())));

@@ -33,8 +33,8 @@ impl Reader<'_> {
             bias,
             running_mean: now(self, mean).unwrap_or(mean),
             running_var: now(self, variance).unwrap_or(variance),
-            momentum: 1.0 - call.float("momentum", 0.9),
-            epsilon: call.float("epsilon", 1e-5),
+            momentum: 1.0 - call.attributes.float("momentum", 0.9),
+            epsilon: call.attributes.float("epsilon", 1e-5),
         };
         let out = self.graph.scoped(call.name, |graph| batch_norm_train(graph, x, &norm))?;
         self.running.push((mean, out.next_mean));
@@ -71,20 +71,20 @@ impl Reader<'_> {
     pub(super) fn instance_norm(&mut self, call: &Call<'_>) -> Result<Value, Error> {
         let x = call.x(0)?;
         let axes: Vec<usize> = (2..self.graph.dims(x).len()).collect();
-        let normal = self.normalise(x, &axes, call.float("epsilon", 1e-5))?;
+        let normal = self.normalise(x, &axes, call.attributes.float("epsilon", 1e-5))?;
         self.affine(normal, call.x(1)?, call.x(2)?)
     }
 
     pub(super) fn group_norm(&mut self, call: &Call<'_>) -> Result<Value, Error> {
         let x = call.x(0)?;
         let dims = self.graph.dims(x).to_vec();
-        let groups = usize::try_from(call.int("num_groups", 0)).unwrap_or(0);
+        let groups = usize::try_from(call.attributes.int("num_groups", 0)).unwrap_or(0);
         let channels = dims.get(1).copied().unwrap_or(0);
         if groups == 0 || channels % groups != 0 {
             return Err(call.broken(format!("{channels} channels do not make {groups} groups")));
         }
         let grouped = self.graph.reshape(x, &[dims[0], groups, dims[1..].iter().product::<usize>() / groups])?;
-        let normal = self.normalise(grouped, &[2], call.float("epsilon", 1e-5))?;
+        let normal = self.normalise(grouped, &[2], call.attributes.float("epsilon", 1e-5))?;
         let normal = self.graph.reshape(normal, &dims)?;
         // Until opset 20 there was one scale a group; now there is one a channel.
         let mut per_channel = [call.x(1)?, call.x(2)?];
@@ -101,13 +101,13 @@ impl Reader<'_> {
     pub(super) fn rms_norm(&mut self, call: &Call<'_>) -> Result<Value, Error> {
         let x = call.x(0)?;
         let rank = self.graph.dims(x).len() as i64;
-        let axis = call.int("axis", -1);
+        let axis = call.attributes.int("axis", -1);
         let axis = if axis < 0 { axis + rank } else { axis };
         let axes: Vec<usize> = (axis.clamp(0, rank) as usize..rank as usize).collect();
         let g = &mut self.graph;
         let squares = g.mul(x, x)?;
         let mean = g.reduce("ReduceMean", squares, &axes, true)?;
-        let epsilon = g.scalar_like(call.float("epsilon", 1e-5), mean)?;
+        let epsilon = g.scalar_like(call.attributes.float("epsilon", 1e-5), mean)?;
         let mean = g.add(mean, epsilon)?;
         let length = g.unary("Sqrt", mean)?;
         let normal = g.div(x, length)?;
