@@ -122,6 +122,12 @@ impl DerefMut for Attributes {
     }
 }
 
+impl<const N: usize> From<[(String, Attribute); N]> for Attributes {
+    fn from(pairs: [(String, Attribute); N]) -> Self {
+        pairs.into_iter().collect()
+    }
+}
+
 impl FromIterator<(String, Attribute)> for Attributes {
     fn from_iter<T: IntoIterator<Item = (String, Attribute)>>(pairs: T) -> Self {
         Self(pairs.into_iter().collect())

@@ -181,7 +181,7 @@ fn loss(network: &mut Network, labels: &Tensor) -> Value {
     for head in network.heads.clone() {
         let logits = network.full_size(&head).unwrap();
         let graph = &mut network.graph;
-        let axis = Attributes::from_iter([("axis".to_owned(), 1_i64.into())]);
+        let axis = Attributes::from([("axis".to_owned(), 1_i64.into())]);
         let logs = graph.op("LogSoftmax", &[logits], axis).unwrap();
         let picked = graph.constant(picked.clone());
         let chosen = graph.mul(logs, picked).unwrap();
