@@ -235,6 +235,9 @@ pub struct Graph {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// How the names begin of constants that a graph made here needs for itself and nobody trains.
+pub const CONSTANT: &str = "constant/";
+
 /// Constants up to this many bytes are kept once, however often they are asked for.
 const INTERNED_BYTES: usize = 64;
 

@@ -23,6 +23,6 @@ pub(crate) use disk::{map_file, replace};
 pub use error::Error;
 pub use grad::gradients;
 pub use import::{ImportSettings, Imported, ImportedRunning, ImportedTensor, import};
-pub use ir::{Attribute, Attributes, Graph, Node, TensorType, Value};
+pub use ir::{Attribute, Attributes, CONSTANT, Graph, Node, TensorType, Value};
 pub use measure::{Measure, Stock, measure};
 pub use tensor::{Element, Tensor};

@@ -24,6 +24,10 @@ pub(crate) fn store(path: &Path) -> Store {
 pub(crate) fn selvedge(folder: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_selvedge"));
     command.current_dir(folder).args(words).args(["--log", "plain"]).stdin(Stdio::null());
+    // The library of the project, since the program is run in other folders.
+    if std::env::var_os("ORT_DYLIB_PATH").is_none() {
+        command.env("ORT_DYLIB_PATH", Path::new(env!("CARGO_MANIFEST_DIR")).join(".runtime"));
+    }
     command
 }
 

@@ -9,7 +9,7 @@ mod lists;
 mod lower;
 mod norms;
 
-use super::ir::{Attribute, Attributes, Graph, TensorType, Value};
+use super::ir::{Attribute, Attributes, CONSTANT, Graph, TensorType, Value};
 use super::onnx::Source;
 use super::onnx::messages::{Attribute as AttributeMessage, Function, Node as NodeMessage, ValueInfo, attribute_type};
 use super::onnx::{element_of, fixed_length, length_key};
@@ -210,7 +210,7 @@ impl<'a> Uses<'a> {
             ["val_", "onnx::", "scalar_tensor", "lifted_tensor", "_"].iter().any(|word| name.starts_with(word))
                 || name.contains("Constant")
                 || name.chars().all(|letter| letter.is_ascii_digit());
-        let number = (tensor.len() <= 1 && made_up) || name.starts_with("constant/");
+        let number = (tensor.len() <= 1 && made_up) || name.starts_with(CONSTANT);
         tensor.element().is_float() && !tensor.is_empty() && !number && self.gradient.contains(name)
     }
 }

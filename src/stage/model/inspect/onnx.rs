@@ -5,7 +5,7 @@ use super::InspectSettings;
 use crate::graph::onnx::messages::{Dimension, Length, Tensor as TensorMessage, TensorType, ValueInfo};
 use crate::graph::onnx::{Source, read_model};
 use crate::graph::weights::{Weights, detect, read_weights};
-use crate::graph::{Element, Graph, ImportSettings, Measure, Stock, Value, import, measure};
+use crate::graph::{CONSTANT, Element, Graph, ImportSettings, Measure, Stock, Value, import, measure};
 use crate::stage::Error;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
@@ -13,8 +13,6 @@ use std::path::Path;
 
 /// Values of a step that are neither picture nor weight, by the beginnings of their names in graphs made here.
 const STATE: [&str; 3] = ["momentum/", "gradient/", "accumulated/"];
-/// What the constants of graphs made here are called, with a number behind where there are several.
-const CONSTANTS: [&str; 4] = ["constant", "upsample_height", "upsample_width", "class_weights"];
 /// Where the weights of an artifact lie.
 const BESIDE: &str = "weights.safetensors";
 
@@ -264,8 +262,7 @@ fn not_a_weight(source: &Source, tensor: &TensorMessage) -> Option<&'static str>
     if !element(tensor).is_some_and(Element::is_float) && !name.ends_with("num_batches_tracked") {
         return Some("it holds no floats, so it is a setting of a node");
     }
-    let numbered = |rest: &str| rest.strip_prefix('_').unwrap_or(rest).bytes().all(|digit| digit.is_ascii_digit());
-    if is_own(source) && CONSTANTS.iter().any(|start| name.strip_prefix(start).is_some_and(numbered)) {
+    if is_own(source) && name.starts_with(CONSTANT) {
         return Some("a constant of the graph");
     }
     // Exporters keep scales and epsilons as tensors; those of modules have a dot in their names.
