@@ -2,6 +2,7 @@
 //! through tables and objects. Must not know pipeline files, locks or terminals.
 
 pub mod cutout;
+pub mod evaluate;
 pub mod ingest;
 pub mod masks;
 pub mod merge;
@@ -13,6 +14,7 @@ pub mod split;
 mod stations;
 pub mod stats;
 pub mod tables;
+pub mod train;
 
 use crate::cancel::{Cancel, Cause};
 use crate::event::Events;
