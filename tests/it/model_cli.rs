@@ -67,6 +67,13 @@ fn a_network_is_exported_trained_for_a_step_and_cuts_photos_out() {
     let cut = json(folder.path(), 0, &words);
     assert_eq!(cut["counts"]["ok"].as_u64().unwrap() + cut["counts"]["review"].as_u64().unwrap(), 2, "{cut}");
 
+    // A file that is not the one that was written is refused.
+    let step = model.join("train_step.onnx");
+    let mut bytes = std::fs::read(&step).unwrap();
+    bytes.push(0);
+    std::fs::write(&step, bytes).unwrap();
+    assert_eq!(code(&end(folder.path(), &["model", "bench", "m"])), 2);
+
     // Half of its weights again, for another number of classes.
     let words = ["model", "export", "--arch", "segmenter-vit-t-linear", "--size", "96x96", "--classes", "5", "--init"];
     let again = json(folder.path(), 0, &[&words[..], &["m/weights.safetensors", "--out", "n"]].concat());

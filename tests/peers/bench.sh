@@ -315,7 +315,8 @@ for section in "${sections[@]}"; do
     *) echo "bench.sh: $section is no section: masks, cutout, plan, train, help, guard, all" >&2; exit 2 ;;
     esac
 done
-prepare
+# The steps have an environment of their own.
+[ "${sections[*]}" = train ] || prepare
 echo "$("$selvedge" --version), $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg)"
 for section in "${sections[@]}"; do
     "$section"
