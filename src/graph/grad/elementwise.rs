@@ -128,6 +128,22 @@ fn unary(back: &mut Back<'_>, x: Value, y: Value, dy: Value) -> Result<Value, Er
             let slope = g.unary("Cos", x)?;
             g.mul(dy, slope)
         }
+        "Tan" => {
+            let square = g.mul(y, y)?;
+            let one = g.scalar_like(1.0, y)?;
+            let slope = g.add(square, one)?;
+            g.mul(dy, slope)
+        }
+        "Atan" => {
+            let square = g.mul(x, x)?;
+            let one = g.scalar_like(1.0, x)?;
+            let below = g.add(square, one)?;
+            g.div(dy, below)
+        }
+        "Sinh" | "Cosh" => {
+            let slope = g.unary(if back.node.op == "Sinh" { "Cosh" } else { "Sinh" }, x)?;
+            g.mul(dy, slope)
+        }
         "Cos" => {
             let slope = g.unary("Sin", x)?;
             let product = g.mul(dy, slope)?;

@@ -172,7 +172,7 @@ fn zeros(graph: &mut Graph, like: Value) -> Result<Value, Error> {
 fn rule(back: &mut Back<'_>) -> Result<(), Error> {
     match back.node.op.as_str() {
         "Add" | "Sub" | "Mul" | "Div" | "Neg" | "Abs" | "Sqrt" | "Exp" | "Log" | "Erf" | "Gelu" | "Relu" | "Sigmoid"
-        | "Tanh" | "Reciprocal" | "Softplus" | "Sin" | "Cos" | "Pow" | "Clip" | "Min" | "Max" | "Where" | "Identity"
+        | "Tanh" | "Reciprocal" | "Softplus" | "Sin" | "Cos" | "Tan" | "Atan" | "Sinh" | "Cosh" | "Pow" | "Clip" | "Min" | "Max" | "Where" | "Identity"
         | "Cast" => elementwise::rule(back),
         // Steps are flat: their gradient is zero everywhere that it exists.
         "Floor" | "Ceil" | "Round" | "Sign" | "Not" | "IsNaN" | "IsInf" | "ArgMax" | "OneHot" | "ConstantOfShape" => Ok(()),

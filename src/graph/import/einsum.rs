@@ -1,4 +1,4 @@
-//! `Einsum` of one or two operands as transpositions, sums and one matrix product. Must not know files.
+//! `Einsum` as transpositions, sums and one matrix product for each operand after the first. Must not know files.
 
 use super::{Call, Reader};
 use crate::graph::Error;
@@ -14,13 +14,15 @@ impl Reader<'_> {
         let equation: String =
             call.attributes.text("equation", "").chars().filter(|letter| !letter.is_whitespace()).collect();
         let unknown = || call.unsupported(format!("the equation `{equation}` is not known here"));
+        let equation = self.spelled_out(call, &equation).ok_or_else(unknown)?;
         let (left, right) = match equation.split_once("->") {
             Some((left, right)) => (left.to_owned(), right.chars().collect::<Vec<_>>()),
             None => {
                 // Without a right side: every letter that stands once, in the order of the alphabet.
                 let mut once: Vec<char> = equation.chars().filter(|letter| letter.is_alphabetic()).collect();
-                once.retain(|letter| equation.matches(*letter).count() == 1);
+                once.retain(|letter| letter.is_uppercase() || equation.matches(*letter).count() == 1);
                 once.sort_unstable();
+                once.dedup();
                 (equation.clone(), once)
             }
         };
@@ -37,15 +39,45 @@ impl Reader<'_> {
             }
             operands.push(Operand { value, letters });
         }
-        let result = match operands.as_slice() {
-            [one] => self.summed(one, &right)?,
-            [first, second] => self.product(call, first, second, &right)?,
-            _ => return Err(unknown()),
-        };
+        let mut rest = operands.into_iter();
+        let mut result = rest.next().ok_or_else(unknown)?;
+        while let Some(next) = rest.next() {
+            // What a later operand still meets must stay.
+            let wanted: Vec<char> =
+                rest.as_slice().iter().flat_map(|operand| &operand.letters).chain(&right).copied().collect();
+            result = self.product(call, &result, &next, &wanted)?;
+        }
+        let result = self.summed(&result, &right)?;
         let order: Option<Vec<usize>> =
             right.iter().map(|letter| result.letters.iter().position(|other| other == letter)).collect();
         let order = order.filter(|order| order.len() == result.letters.len()).ok_or_else(unknown)?;
         self.graph.transpose(result.value, &order)
+    }
+
+    /// The dots of an equation as capital letters, the last axis the last of them; its own letters are small ones.
+    fn spelled_out(&self, call: &Call<'_>, equation: &str) -> Option<String> {
+        if !equation.contains("...") {
+            return Some(equation.to_owned());
+        }
+        if equation.contains(char::is_uppercase) {
+            return None;
+        }
+        let left = equation.split("->").next()?;
+        let mut dots = Vec::new();
+        for (place, term) in left.split(',').enumerate() {
+            let letters = term.replace("...", "").chars().count();
+            let rank = self.graph.dims(call.x(place).ok()?).len();
+            dots.push(if term.contains("...") { rank.checked_sub(letters)? } else { 0 });
+        }
+        let most = dots.iter().copied().max()?;
+        let capitals: Vec<char> = ('A'..='Z').take(most).collect();
+        let spelled = |count: usize| capitals[most - count..].iter().collect::<String>();
+        let terms: Vec<String> =
+            left.split(',').zip(&dots).map(|(term, count)| term.replace("...", &spelled(*count))).collect();
+        Some(match equation.split_once("->") {
+            Some((_, right)) => format!("{}->{}", terms.join(","), right.replace("...", &spelled(most))),
+            None => terms.join(","),
+        })
     }
 
     /// Without the letters that are asked for nowhere.

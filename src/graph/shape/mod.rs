@@ -85,9 +85,8 @@ pub(crate) fn infer(node: &Node, list: &[Input<'_>]) -> Result<Vec<TensorType>, 
     let one = |kind: TensorType| Ok(vec![kind]);
     match node.op.as_str() {
         "Neg" | "Abs" | "Sqrt" | "Exp" | "Log" | "Erf" | "Gelu" | "Relu" | "Sigmoid" | "Tanh" | "Reciprocal"
-        | "Sign" | "Softplus" | "Sin" | "Cos" | "Floor" | "Ceil" | "Round" | "Identity" | "Not" | "Clip" | "Trilu" => {
-            one(inputs.kind(0)?.clone())
-        }
+        | "Sign" | "Softplus" | "Sin" | "Cos" | "Tan" | "Atan" | "Sinh" | "Cosh" | "Floor" | "Ceil" | "Round"
+        | "Identity" | "Not" | "Clip" | "Trilu" => one(inputs.kind(0)?.clone()),
         "Softmax" | "LogSoftmax" | "LpNormalization" => {
             let kind = inputs.kind(0)?;
             inputs.axis(node.int("axis", -1), kind.dims.len())?;
