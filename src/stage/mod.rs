@@ -13,6 +13,7 @@ pub mod split;
 mod stations;
 pub mod stats;
 pub mod tables;
+pub mod train;
 
 use crate::cancel::{Cancel, Cause};
 use crate::event::Events;
