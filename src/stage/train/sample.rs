@@ -8,8 +8,8 @@
 use super::distort::distort;
 use super::label::Label;
 use super::resize::{bilinear, nearest};
-use crate::image::Error;
 use crate::image::raster::ClassSpans;
+use crate::image::{DecodedImage, Error};
 
 pub use super::crop::Window;
 pub use super::distort::Distortion;
@@ -113,6 +113,12 @@ pub struct Photo<'a> {
     pub height: u32,
     /// `height × width × 3` bytes, row-major, sRGB, in the orientation of the masks.
     pub rgb: &'a [u8],
+}
+
+impl<'a> From<&'a DecodedImage> for Photo<'a> {
+    fn from(decoded: &'a DecodedImage) -> Self {
+        Self { width: decoded.width, height: decoded.height, rgb: &decoded.rgb }
+    }
 }
 
 /// Makes one sample. `image` takes `3 × height × width` values of the crop, planes red, green, blue, row-major, normalised,
