@@ -7,6 +7,7 @@ mod images;
 mod ingest;
 mod interop;
 mod layering;
+mod loader;
 mod losses;
 mod masks;
 mod merge;

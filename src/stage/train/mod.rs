@@ -1,8 +1,16 @@
 //! The training loop: which pictures come when, at which rate, with which weights and draws. Must not know how a model is
 //! evaluated on full pictures.
 
+mod crop;
+mod distort;
+mod draws;
+mod kept;
+mod label;
 pub mod masks;
 pub mod order;
+mod picture;
+mod resize;
+pub mod sample;
 pub mod schedule;
 pub mod weights;
 
