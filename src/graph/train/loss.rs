@@ -28,10 +28,9 @@ pub struct CrossEntropy {
 impl CrossEntropy {
     fn check(&self, classes: usize) -> Result<(), Error> {
         let fail = |detail: String| Err(Error::Step { detail });
-        if classes > usize::from(IGNORED) {
-            return fail(format!(
-                "{classes} classes, and labels are bytes of which {IGNORED} is ignored: at most {IGNORED}"
-            ));
+        // A last class of the ignored number can be told apart, but never be labelled.
+        if classes > usize::from(IGNORED) + 1 {
+            return fail(format!("{classes} classes, and labels are bytes of which {IGNORED} is ignored"));
         }
         let Some(weights) = &self.class_weights else { return Ok(()) };
         if weights.len() != classes {

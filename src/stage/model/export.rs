@@ -5,7 +5,7 @@ use super::artifact::{Artifact, check_free, prepare};
 use super::{Error, load};
 use crate::cancel::Cancel;
 use crate::graph::net::{Config, Mode, Normalisation, build, eval_graph, infer_graph};
-use crate::graph::train::{Recipe, Trainee};
+use crate::graph::train::{IGNORED, Recipe, Trainee};
 use crate::graph::weights::{self, GRID, Line, Outcome, Report, Weights, fit, init, init_for, to_canonical};
 use std::path::PathBuf;
 
@@ -59,6 +59,12 @@ impl Exported {
 /// Builds the graphs, loads or draws the weights, and writes the folder.
 pub fn export(settings: &ExportSettings, cancel: &Cancel) -> Result<Exported, Error> {
     check_free(&settings.out, settings.force)?;
+    if settings.classes > usize::from(IGNORED) {
+        return Err(Error::Usage(format!(
+            "{} classes, and labels are bytes of which {IGNORED} is ignored: at most {IGNORED}",
+            settings.classes
+        )));
+    }
     let mut config = Config::named(&settings.arch, settings.classes, settings.size)?;
     // mmsegmentation's recipe for Segmenter; SETR has none.
     let usual = if config.arch.is_setr() { 0.0 } else { 0.1 };
