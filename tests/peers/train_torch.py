@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The peer of the training step: PyTorch eager, on the CPU, one process, random images and labels.
+"""The peer of the training step: PyTorch, eager or compiled, on the CPU or a GPU, one process, random images and labels.
 
     train_torch.py --arch segmenter_mask --vit T --size 512x512 --batch 1 --threads 1 --steps 5 --classes 28 [--json]
     train_torch.py --block pup --threads 1 --steps 10 [--no-optimizer] [--export FILE.onnx]
@@ -7,7 +7,8 @@
 A step is: forward in training mode, cross-entropy, backward, SGD with momentum and weight decay (foreach). Prints median and
 least wall and CPU milliseconds of a step, and by how many MB the peak memory of the steps passes what is held before the
 first of them: weights, momenta and the batch. With --json the figures are one line of JSON. --export writes the forward
-graph, in training mode and without folding, instead of running steps (needs onnx).
+graph, in training mode and without folding, instead of running steps (needs onnx). On a GPU (--device cuda) the memory is
+that of the device, and TF32 is off unless --tf32 is given.
 """
 import argparse
 import json
@@ -56,6 +57,11 @@ def forget_peak():
         pass
 
 
+def peak(device):
+    """The most that was held since the last forgetting, in MB: of this process, or on the GPU."""
+    return memory("VmHWM") if device == "cpu" else torch.cuda.max_memory_allocated() / 2**20
+
+
 def prepare(options):
     """A function that does one step and returns the loss."""
     torch.manual_seed(1)
@@ -69,6 +75,8 @@ def prepare(options):
         image = torch.randn(options.batch, 3, height, across)
         label = torch.randint(0, options.classes, (options.batch, height, across))
         label[:, :: 7, :: 3] = IGNORED
+    model, image, label = model.to(options.device), image.to(options.device), label.to(options.device)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.tf32
     model.train()
     if options.export:
         torch.onnx.export(model, (image,), options.export, dynamo=False, opset_version=17, do_constant_folding=False,
@@ -79,10 +87,12 @@ def prepare(options):
         # Held from the start, so that they do not count as memory of the first step.
         optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
+    run = torch.compile(model) if options.compile else model
+
     def step():
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
-            output = model(image)
+        with torch.autocast(options.device, torch.bfloat16, enabled=options.bf16):
+            output = run(image)
             loss = F.cross_entropy(output, label) if options.block else loss_of(output, label)
         loss.backward()
         if not options.no_optimizer:
@@ -106,12 +116,15 @@ def main():
     parser.add_argument("--warmup", type=int, default=2, help="steps before them; their memory counts, their time does not")
     parser.add_argument("--no-optimizer", action="store_true", help="gradients only")
     parser.add_argument("--bf16", action="store_true", help="under autocast with bfloat16")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--compile", action="store_true", help="through torch.compile")
+    parser.add_argument("--tf32", action="store_true", help="let a GPU shorten 32-bit products")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_num_interop_threads(1)
     step, parameters = prepare(options)
-    before = memory("VmRSS")
+    before = memory("VmRSS") if options.device == "cpu" else torch.cuda.memory_allocated() / 2**20
     forget_peak()
     losses, walls, cpus = [], [], []
     for at in range(options.warmup + options.steps):
@@ -126,7 +139,7 @@ def main():
         "threads": options.threads, "steps": options.steps, "bf16": options.bf16, "optimizer": not options.no_optimizer,
         "parameters": parameters, "wall_ms": round(statistics.median(walls), 1), "wall_ms_min": round(min(walls), 1),
         "cpu_ms": round(statistics.median(cpus), 1), "cpu_ms_min": round(min(cpus), 1),
-        "held_mb": round(before, 1), "step_mb": round(memory("VmHWM") - before, 1), "losses": [round(loss, 5) for loss in losses],
+        "held_mb": round(before, 1), "step_mb": round(peak(options.device) - before, 1), "losses": [round(loss, 5) for loss in losses],
         "torch": torch.__version__, "machine": platform.machine(), "load": round(os.getloadavg()[0], 1),
     }
     if options.json:
