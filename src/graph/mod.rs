@@ -21,6 +21,7 @@ pub mod weights;
 pub use batch_norm::{BatchNorm, BatchNormOut, batch_norm_eval, batch_norm_train};
 pub(crate) use disk::{map_file, replace};
 pub use error::Error;
+use grad::all_gradients;
 pub use grad::gradients;
 pub use import::{ImportSettings, Imported, ImportedRunning, ImportedTensor, import};
 pub use ir::{Attribute, Attributes, Graph, Node, TensorType, Value};
