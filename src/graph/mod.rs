@@ -10,6 +10,7 @@ mod grad;
 mod import;
 mod ir;
 mod measure;
+mod memory;
 pub mod net;
 pub mod onnx;
 mod resample;

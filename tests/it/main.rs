@@ -16,6 +16,7 @@ mod model_tools;
 mod nets;
 mod photos;
 mod predict;
+mod recompute;
 mod runs;
 mod runtime;
 mod s3;
