@@ -17,7 +17,7 @@ pub(super) struct Peak {
     pub alive: u64,
     /// The node during which that is so, as `OPERATOR NAME`.
     pub node: Option<String>,
-    /// Bytes that the arena has touched after a second run, when it has settled.
+    /// Bytes that the arena has touched after some runs, when it has settled.
     pub arena: u64,
 }
 
@@ -41,13 +41,21 @@ fn scratch(op: &str) -> usize {
     if op == "Where" { 2 } else { 0 }
 }
 
+/// After so many runs the arena grows no more.
+const RUNS: usize = 4;
+
+/// Runs the plan of a graph, whose nodes are those that the outputs need.
 pub(super) fn peak(graph: &Graph, nodes: &[&Node], outputs: &[Value]) -> Peak {
     let steps = ordered(fuse(graph, nodes, outputs));
     let plan = Plan::of(graph, &steps, outputs);
     let mut peak = Peak::default();
     let mut arena = Arena::default();
-    let mut kept: HashMap<Value, Chunk> = HashMap::new();
-    for run in 0..2 {
+    // What was handed out is held until the run after the next: the buffers of a state change places with every run, and
+    // each of the two sets has its replies.
+    let mut replies: [Vec<Chunk>; 2] = Default::default();
+    for run in 0..RUNS {
+        let kept = &mut replies[run % 2];
+        kept.drain(..).for_each(|chunk| arena.free(chunk));
         let mut held: HashMap<Value, Chunk> = HashMap::new();
         let mut alive = 0_u64;
         for (at, step) in steps.iter().enumerate() {
@@ -57,12 +65,7 @@ pub(super) fn peak(graph: &Graph, nodes: &[&Node], outputs: &[Value]) -> Peak {
                     held.insert(*output, arena.allocate(size));
                     alive = alive.saturating_add(size);
                 } else if plan.handed_out.contains(output) {
-                    // The caller lets go of the last run's when it gets this one's.
-                    if let Some(old) = kept.remove(output) {
-                        arena.free(old);
-                        alive = alive.saturating_sub(size);
-                    }
-                    kept.insert(*output, arena.allocate(size));
+                    kept.push(arena.allocate(size));
                     alive = alive.saturating_add(size);
                 }
             }
