@@ -402,16 +402,19 @@ impl Graph {
         self.nodes.push(node);
     }
 
-    /// Puts what serves these outputs and no other behind all other nodes. ONNX Runtime begins with what the last node
-    /// needs, so that this is done, and what it reads given back, as soon as can be.
+    /// Puts what serves these outputs and no other behind all other nodes, and drops what serves none. ONNX Runtime
+    /// begins with what the last node needs, so that this is done, and what it reads given back, as soon as can be.
     pub(crate) fn put_last(&mut self, outputs: &[Value]) {
-        let mut shared: HashSet<Value> = self.outputs.iter().copied().filter(|value| !outputs.contains(value)).collect();
+        let (mut own, mut shared): (HashSet<Value>, HashSet<Value>) =
+            self.outputs.iter().copied().partition(|value| outputs.contains(value));
         let (mut first, mut last) = (Vec::new(), Vec::new());
         for node in std::mem::take(&mut self.nodes).into_iter().rev() {
-            if node.outputs.iter().flatten().any(|output| shared.contains(output)) {
+            let serves = |needed: &HashSet<Value>| node.outputs.iter().flatten().any(|output| needed.contains(output));
+            if serves(&shared) {
                 shared.extend(node.inputs.iter().flatten());
                 first.push(node);
-            } else {
+            } else if serves(&own) {
+                own.extend(node.inputs.iter().flatten());
                 last.push(node);
             }
         }

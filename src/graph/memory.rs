@@ -101,13 +101,18 @@ fn ordered(steps: Vec<Step<'_>>) -> Vec<Step<'_>> {
         makers.extend(step.outputs.iter().flatten().map(|output| (*output, at)));
     }
     let before = |at: usize| -> Vec<usize> {
-        let mut list: Vec<usize> =
-            steps.get(at).map_or(&[][..], |step| &step.inputs).iter().filter_map(|input| makers.get(input).copied()).collect();
+        let mut list: Vec<usize> = steps
+            .get(at)
+            .map_or(&[][..], |step| &step.inputs)
+            .iter()
+            .filter_map(|input| makers.get(input).copied())
+            .collect();
         list.sort_by_key(|at| steps.get(*at).map_or(0, |step| step.rank));
         list
     };
     let read: HashSet<usize> = (0..steps.len()).flat_map(before).collect();
-    let mut stack: Vec<(usize, bool)> = (0..steps.len()).filter(|at| !read.contains(at)).map(|at| (at, false)).collect();
+    let mut stack: Vec<(usize, bool)> =
+        (0..steps.len()).filter(|at| !read.contains(at)).map(|at| (at, false)).collect();
     stack.sort_by_key(|(at, _)| steps.get(*at).map_or(0, |step| step.rank));
     let mut seen = HashSet::new();
     let mut order = Vec::with_capacity(steps.len());
@@ -170,9 +175,7 @@ impl Plan {
                 let first = first.map(|first| buffers.get(&first).copied().unwrap_or(first));
                 let over = first.filter(|buffer| {
                     shares_input(step.op)
-                        || in_place(step.op)
-                            && uses.get(buffer) == Some(&1)
-                            && step.inputs.first().is_some_and(|input| same(input))
+                        || in_place(step.op) && uses.get(buffer) == Some(&1) && step.inputs.first().is_some_and(same)
                 });
                 let over = over.or_else(|| {
                     let found = free.iter().rposition(|buffer| !kind.dims.is_empty() && same(buffer))?;

@@ -25,7 +25,8 @@ pub(super) fn fuse<'a>(graph: &'a Graph, nodes: &[&'a Node], outputs: &[Value]) 
         .collect();
     let mut rank = steps.len();
     for at in 0..steps.len() {
-        if steps.get(at).is_some_and(|step| step.op == "MatMul") && fuse_product(graph, &mut steps, at, &turned, &fixed) {
+        if steps.get(at).is_some_and(|step| step.op == "MatMul") && fuse_product(graph, &mut steps, at, &turned, &fixed)
+        {
             if let Some(step) = steps.get_mut(at) {
                 step.rank = rank;
             }
@@ -89,12 +90,12 @@ fn fuse_product(
     let Some(product) = step.outputs.first().copied().flatten().filter(|product| !fixed.contains(product)) else {
         return changed;
     };
-    let mut readers =
-        steps.iter().enumerate().filter(|(_, step)| step.inputs.contains(&product)).map(|(at, _)| at);
+    let mut readers = steps.iter().enumerate().filter(|(_, step)| step.inputs.contains(&product)).map(|(at, _)| at);
     let (Some(reader), None) = (readers.next(), readers.next()) else { return changed };
     let Some(scale) = steps.get_mut(reader).filter(|step| matches!(step.op, "Mul" | "Div")) else { return changed };
     let factor = scale.inputs.iter().find(|input| **input != product);
-    if !factor.is_some_and(|factor| graph.constant_of(*factor).is_some_and(|tensor| tensor.len() == 1)) {
+    let number = |value: &Value| graph.constant_of(*value).is_some_and(|tensor| tensor.len() == 1);
+    if !factor.is_some_and(number) {
         return changed;
     }
     let outputs = std::mem::take(&mut scale.outputs);

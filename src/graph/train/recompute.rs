@@ -113,11 +113,12 @@ fn attentions(graph: &Graph, forward: usize, covered: &Region) -> Vec<Region> {
             continue;
         }
         let mut region = Region::from([index]);
-        // Back along the operand that has the shape of the scores.
+        // Back along the operand that is as large as the scores.
         let before = |at: usize| {
             let node = nodes.get(at)?;
             let y = node.output(0)?;
-            let same = |value: &&Value| graph.dims(**value) == graph.dims(y) && makers.contains_key(*value);
+            let count = graph.kind(y).len();
+            let same = |value: &&Value| graph.kind(**value).len() == count && makers.contains_key(*value);
             makers.get(node.inputs.iter().flatten().find(same)?).copied()
         };
         let after = |at: usize| match readers.get(&nodes.get(at)?.output(0)?)?.as_slice() {
@@ -132,7 +133,8 @@ fn attentions(graph: &Graph, forward: usize, covered: &Region) -> Vec<Region> {
             let computed = node.inputs.iter().flatten().any(|input| {
                 makers.get(input).is_some_and(|maker| nodes.get(*maker).is_some_and(|maker| !only_converts(maker)))
             });
-            let within = |value: &Value| readers.get(value).is_some_and(|list| list.iter().all(|at| region.contains(at)));
+            let within =
+                |value: &Value| readers.get(value).is_some_and(|list| list.iter().all(|at| region.contains(at)));
             if only_converts(node) && !computed && node.outputs.iter().flatten().all(within) {
                 region.insert(index);
             }
@@ -151,7 +153,8 @@ fn walk(nodes: &[Node], start: usize, step: impl Fn(usize) -> Option<usize>, reg
         region.insert(next);
         match node.op.as_str() {
             "MatMul" => return true,
-            "Mul" | "Div" | "Add" | "Sub" | "Where" | "Tanh" | "Cast" | "Identity" | "Clip" | "Min" | "Max" => at = next,
+            "Mul" | "Div" | "Add" | "Sub" | "Where" | "Tanh" | "Cast" | "Identity" | "Clip" | "Min" | "Max"
+            | "Reshape" | "Squeeze" | "Unsqueeze" => at = next,
             _ => return false,
         }
     }
@@ -192,14 +195,16 @@ impl Copies {
         let mut makers = HashMap::new();
         let mut gradient = None;
         for index in &region {
+            let mut latest = None;
             for output in graph.nodes().get(*index)?.outputs.iter().flatten() {
                 if !outside.contains(output) {
                     makers.insert(*output, *index);
-                } else if let Some(known) = known.get(output) {
-                    // The one that was found last is there last.
-                    gradient = gradient.max(Some(*known));
+                } else {
+                    latest = latest.max(known.get(output).copied());
                 }
             }
+            // That of the last node is whole before anything of the region is differentiated.
+            gradient = latest.or(gradient);
         }
         Some(Self { region, makers, gradient: gradient?, gate: None, again: HashMap::new() })
     }
@@ -227,11 +232,15 @@ impl Copies {
     }
 
     fn copy(&mut self, graph: &mut Graph, node: &Node) -> Result<(), Error> {
-        let mut inputs: Vec<Option<Value>> =
-            node.inputs.iter().map(|input| input.map(|input| self.again.get(&input).copied().unwrap_or(input))).collect();
+        let mut inputs: Vec<Option<Value>> = node
+            .inputs
+            .iter()
+            .map(|input| input.map(|input| self.again.get(&input).copied().unwrap_or(input)))
+            .collect();
         if inputs == node.inputs {
             // What is made of weights and constants alone is small, and stays.
-            let Some(place) = node.inputs.iter().position(|input| input.is_some_and(|input| moves_with_data(graph, input)))
+            let Some(place) =
+                node.inputs.iter().position(|input| input.is_some_and(|input| moves_with_data(graph, input)))
             else {
                 return Ok(());
             };
