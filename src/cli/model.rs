@@ -45,6 +45,7 @@ fn recipe(args: &RecipeArgs, over: PixelsWord) -> Recipe {
             class_weights: args.class_weights.clone(),
         },
         sgd: Sgd { momentum: args.momentum, weight_decay: args.weight_decay, nesterov: args.nesterov },
+        recompute: Default::default(),
         precision: match args.precision {
             PrecisionWord::Fp32 => Precision::F32,
             PrecisionWord::Bf16 => Precision::Bf16,

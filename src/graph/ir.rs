@@ -450,6 +450,37 @@ impl Graph {
         outputs
     }
 
+    /// Takes the nodes from an index on away, to be put back one by one with others between them.
+    pub(crate) fn take_nodes(&mut self, from: usize) -> Vec<Node> {
+        self.nodes.split_off(from.min(self.nodes.len()))
+    }
+
+    /// Puts a node back that [`Graph::take_nodes`] took away; its values are still there.
+    pub(crate) fn put_node(&mut self, node: Node) {
+        self.nodes.push(node);
+    }
+
+    /// Puts what serves these outputs and no other behind all other nodes, and drops what serves none. ONNX Runtime
+    /// begins with what the last node needs, so that this is done, and what it reads given back, as soon as can be.
+    pub(crate) fn put_last(&mut self, outputs: &[Value]) {
+        let (mut own, mut shared): (HashSet<Value>, HashSet<Value>) =
+            self.outputs.iter().copied().partition(|value| outputs.contains(value));
+        let (mut first, mut last) = (Vec::new(), Vec::new());
+        for node in std::mem::take(&mut self.nodes).into_iter().rev() {
+            let serves = |needed: &HashSet<Value>| node.outputs.iter().flatten().any(|output| needed.contains(output));
+            if serves(&shared) {
+                shared.extend(node.inputs.iter().flatten());
+                first.push(node);
+            } else if serves(&own) {
+                own.extend(node.inputs.iter().flatten());
+                last.push(node);
+            }
+        }
+        last.extend(first);
+        last.reverse();
+        self.nodes = last;
+    }
+
     /// Asks a node for an output that it did not give so far.
     pub(crate) fn ask_output(&mut self, node: usize, place: usize, kind: TensorType) -> Option<Value> {
         if let Some(value) = self.nodes.get(node)?.output(place) {

@@ -1,9 +1,10 @@
-//! What a graph costs by its shapes alone: operations by kind, weights, and the memory that its values need when they are
-//! computed in the order of the nodes. Must not know how a runtime fuses, reuses or pads anything.
+//! What a graph costs by its shapes alone: operations by kind, weights, and the memory that its values need. Must not know
+//! how a runtime fuses, reuses or pads anything.
 
 use super::ir::{Graph, Node, TensorType, Value};
+use super::memory::{bytes, peak, shares_input};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// Tensors together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -47,9 +48,12 @@ pub struct Measure {
     pub data: Stock,
     /// The other constants that some node reads.
     pub constants: Stock,
-    /// The most bytes that computed values take at a time: each is alive from its node to its last reader, an output to
-    /// the end. Inputs, weights and constants are not among them.
+    /// The bytes that ONNX Runtime's arena takes for computed values when it runs the graph on the processor, again and
+    /// again: what is alive at a time, shared buffers once, and what is lost between them. Inputs, weights, constants and
+    /// the outputs that are the next value of an input are not among them.
     pub peak_bytes: u64,
+    /// What of it is alive at a time.
+    pub alive_bytes: u64,
     /// The node during which that is so, as `OPERATOR NAME`; `None` when nothing is computed.
     pub peak_node: Option<String>,
     /// The bytes of all computed values, as if none were ever given back.
@@ -84,7 +88,13 @@ pub fn measure(graph: &Graph, outputs: &[Value], is_weight: impl Fn(&str) -> boo
             stock.add(graph.kind(*value));
         }
     }
-    live_bytes(graph, &nodes, outputs, &mut measure);
+    for node in nodes.iter().filter(|node| !shares_input(&node.op)) {
+        for output in node.outputs.iter().flatten() {
+            measure.total_bytes = measure.total_bytes.saturating_add(bytes(graph.kind(*output)));
+        }
+    }
+    let peak = peak(graph, &nodes, outputs);
+    (measure.peak_bytes, measure.alive_bytes, measure.peak_node) = (peak.arena, peak.alive, peak.node);
     measure
 }
 
@@ -104,10 +114,6 @@ fn needed<'a>(graph: &'a Graph, outputs: &[Value]) -> Vec<&'a Node> {
 
 fn elements(dims: &[usize]) -> u64 {
     dims.iter().fold(1, |product: u64, dim| product.saturating_mul(*dim as u64))
-}
-
-fn bytes(kind: &TensorType) -> u64 {
-    elements(&kind.dims).saturating_mul(kind.element.size() as u64)
 }
 
 fn count(graph: &Graph, node: &Node, into: &mut Measure) {
@@ -153,46 +159,6 @@ fn product(graph: &Graph, node: &Node) -> Option<u64> {
     Some(pairs.saturating_mul(2))
 }
 
-/// Whether an operator's output is its first input under another shape or name, without a copy.
-fn shares_input(op: &str) -> bool {
-    matches!(op, "Reshape" | "Squeeze" | "Unsqueeze" | "Flatten" | "Identity")
-}
-
-/// The peak and the sum of what is computed.
-fn live_bytes(graph: &Graph, nodes: &[&Node], outputs: &[Value], into: &mut Measure) {
-    // The value whose buffer a value lies in, where that is another's.
-    let mut roots: HashMap<Value, Value> = HashMap::new();
-    let mut last_reader: HashMap<Value, usize> = HashMap::new();
-    for (at, node) in nodes.iter().enumerate() {
-        for input in node.inputs.iter().flatten() {
-            last_reader.insert(roots.get(input).copied().unwrap_or(*input), at);
-        }
-        if let (true, Some(input), Some(output)) = (shares_input(&node.op), node.input(0), node.output(0)) {
-            roots.insert(output, roots.get(&input).copied().unwrap_or(input));
-        }
-    }
-    for output in outputs {
-        last_reader.insert(roots.get(output).copied().unwrap_or(*output), usize::MAX);
-    }
-    let mut ending: HashMap<usize, u64> = HashMap::new();
-    let mut alive = 0_u64;
-    for (at, node) in nodes.iter().enumerate() {
-        for output in node.outputs.iter().flatten().filter(|output| !roots.contains_key(output)) {
-            let size = bytes(graph.kind(*output));
-            into.total_bytes = into.total_bytes.saturating_add(size);
-            alive = alive.saturating_add(size);
-            // What nobody reads is given back as soon as it is there.
-            let end = ending.entry(last_reader.get(output).copied().unwrap_or(at)).or_default();
-            *end = end.saturating_add(size);
-        }
-        if into.peak_node.is_none() || alive > into.peak_bytes {
-            into.peak_bytes = alive;
-            into.peak_node = Some(format!("{} {}", node.op, node.name));
-        }
-        alive = alive.saturating_sub(ending.remove(&at).unwrap_or(0));
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -236,40 +202,19 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_alive_from_a_node_to_its_last_reader() {
-        let mut graph = Graph::new();
-        let x = graph.input("x", Element::F32, &[256]).unwrap();
-        let a = graph.unary("Exp", x).unwrap(); // a
-        let b = graph.unary("Neg", a).unwrap(); // a, b
-        let view = graph.reshape(b, &[2, 128]).unwrap(); // in the buffer of b
-        let c = graph.unary("Neg", b).unwrap(); // a, b, c
-        let half = graph.slice(view, 0, 0, 1, 1).unwrap(); // a, b, c, half: b ends here
-        let d = graph.add(a, c).unwrap(); // a, c, half, d: a and c end
-        let e = graph.reshape(half, &[128]).unwrap();
-        graph.output(d, "d").unwrap();
-        graph.output(e, "e").unwrap();
-        graph.unary("Neg", d).unwrap(); // needed by nobody
-        let found = of(&graph);
-        assert_eq!(found.peak_bytes, 3 * 1024 + 512);
-        assert_eq!(found.peak_node.unwrap().split(' ').next(), Some("Slice"));
-        assert_eq!(found.total_bytes, 4 * 1024 + 512);
-        assert_eq!(found.operators.get("Neg"), Some(&2));
-        assert_eq!((found.elementwise, found.moved), (4 * 256, 128));
-    }
-
-    #[test]
-    fn a_view_of_an_input_needs_no_memory_and_an_output_lives_to_the_end() {
+    fn views_are_no_tensors_of_their_own_and_what_nobody_needs_does_not_count() {
         let mut graph = Graph::new();
         let x = graph.input("x", Element::U8, &[4, 8]).unwrap();
         let w = graph.named_constant("w", Tensor::full(&[32], 1.0));
         let view = graph.reshape(x, &[32]).unwrap();
         let first = graph.cast(view, Element::F32).unwrap();
         let second = graph.mul(first, w).unwrap();
-        let third = graph.unary("Neg", second).unwrap();
-        graph.output(first, "first").unwrap();
-        graph.output(third, "third").unwrap();
+        graph.output(second, "second").unwrap();
+        graph.unary("Neg", second).unwrap();
         let found = of(&graph);
-        assert_eq!((found.peak_bytes, found.total_bytes), (3 * 128, 3 * 128));
+        assert_eq!((found.alive_bytes, found.total_bytes), (2 * 128, 2 * 128));
+        assert_eq!(found.peak_node.as_deref(), Some("Mul Mul"));
+        assert_eq!((found.operators.get("Neg"), found.elementwise, found.moved), (None, 32, 32));
         assert_eq!((found.weights.bytes, found.data.bytes, found.constants.tensors), (128, 32, 1));
     }
 

@@ -17,6 +17,7 @@ mod model_tools;
 mod nets;
 mod photos;
 mod predict;
+mod recompute;
 mod runs;
 mod runtime;
 mod s3;

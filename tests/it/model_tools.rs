@@ -81,7 +81,8 @@ fn a_graph_of_our_own_shows_data_weights_and_costs() {
     assert_eq!(facts.inputs[0].shape.clone().unwrap(), ["2", "32", "48", "3"]);
     assert_eq!((facts.inputs[0].element.as_str(), facts.inputs[0].role), ("u8", PortRole::Data));
     let measure = facts.measure.as_ref().unwrap();
-    assert!(measure.peak_bytes > 0 && measure.peak_bytes <= measure.total_bytes);
+    assert!(measure.alive_bytes > 0 && measure.alive_bytes <= measure.total_bytes);
+    assert!(measure.peak_bytes >= measure.alive_bytes);
     assert_eq!(facts.flops, Some(measure.flops()));
     assert!(facts.operators.windows(2).all(|pair| pair[0].nodes >= pair[1].nodes));
 

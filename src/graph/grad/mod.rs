@@ -18,6 +18,16 @@ use std::collections::{HashMap, HashSet};
 /// The gradients of `wrt`, given those of some values of the graph (each of the same type and shape as its value);
 /// `None` for a value on which none of them depends.
 pub fn gradients(graph: &mut Graph, seeds: &[(Value, Value)], wrt: &[Value]) -> Result<Vec<Option<Value>>, Error> {
+    let known = all_gradients(graph, seeds, wrt)?;
+    Ok(wrt.iter().map(|value| known.get(value).copied()).collect())
+}
+
+/// [`gradients`], with those of all values between: by value of the graph, its gradient.
+pub(super) fn all_gradients(
+    graph: &mut Graph,
+    seeds: &[(Value, Value)],
+    wrt: &[Value],
+) -> Result<HashMap<Value, Value>, Error> {
     let count = graph.nodes().len();
     let depends = dependents(graph, wrt);
     let mut readers: HashMap<Value, Vec<usize>> = HashMap::new();
@@ -54,7 +64,7 @@ pub fn gradients(graph: &mut Graph, seeds: &[(Value, Value)], wrt: &[Value]) -> 
         }
         Ok(())
     })?;
-    Ok(wrt.iter().map(|value| known.get(value).copied()).collect())
+    Ok(known)
 }
 
 /// Everything computed from one of these values, and they themselves.

@@ -15,17 +15,19 @@
 mod loss;
 mod optimise;
 mod precision;
+mod recompute;
 
 use super::import::Imported;
 use super::ir::{Graph, Value};
 use super::net::{Head, MaskInput, Network};
-use super::{Element, Error, gradients};
+use super::{Element, Error, all_gradients};
 use optimise::all_finite;
 use precision::lower;
 
 pub use loss::{CrossEntropy, Denominator, IGNORED};
 pub use optimise::Sgd;
 pub use precision::Precision;
+pub use recompute::Recompute;
 
 /// A parameter that a step changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +77,8 @@ pub struct Recipe {
     pub sgd: Sgd,
     /// The numbers.
     pub precision: Precision,
+    /// What the backward pass computes again.
+    pub recompute: Recompute,
 }
 
 impl Trainee {
@@ -184,6 +188,7 @@ impl Trainee {
         let rate = g.input("learning_rate", Element::F32, &[])?;
         let values: Vec<Value> = self.parameters.iter().map(|parameter| parameter.value).collect();
         let gradients = self.backward(g, recipe, scale, &values)?;
+        let reports = g.outputs().to_vec();
         let (gradients, finite) = unscaled(g, gradients, scale)?;
         for statistic in &self.statistics {
             let next = match finite {
@@ -196,6 +201,7 @@ impl Trainee {
         if let (Some(scale), Some(finite)) = (scale, finite) {
             scale_outputs(g, scale, finite)?;
         }
+        g.put_last(&reports);
         lower(g, recipe.precision)
     }
 
@@ -219,6 +225,7 @@ impl Trainee {
         let mut values: Vec<Value> = self.parameters.iter().map(|parameter| parameter.value).collect();
         values.extend(of_image.then_some(self.image));
         let gradients = self.backward(g, recipe, scale, &values)?;
+        let reports = g.outputs().to_vec();
         for (parameter, gradient) in self.parameters.iter().zip(&gradients) {
             let kind = g.kind(*gradient).clone();
             let sum = g.input(&format!("accumulated/{}", parameter.name), kind.element, &kind.dims)?;
@@ -231,6 +238,7 @@ impl Trainee {
         for statistic in &self.statistics {
             g.output(statistic.next, &format!("next/{}", statistic.name))?;
         }
+        g.put_last(&reports);
         lower(g, recipe.precision)
     }
 
@@ -312,12 +320,14 @@ impl Trainee {
         if let Some(counts) = counts {
             g.output(counts, "counts")?;
         }
-        let found = gradients(g, &seeds, values)?;
+        let forward = g.nodes().len();
+        let known = all_gradients(g, &seeds, values)?;
+        let kept: Vec<Value> = self.statistics.iter().map(|statistic| statistic.next).collect();
+        recompute::recompute(g, recipe.recompute, forward, &known, &kept)?;
         values
             .iter()
-            .zip(found)
-            .map(|(value, gradient)| match gradient {
-                Some(gradient) => Ok(gradient),
+            .map(|value| match known.get(value) {
+                Some(gradient) => Ok(*gradient),
                 None => {
                     let dims = g.dims(*value).to_vec();
                     let nothing = g.scalar_like(0.0, *value)?;

@@ -67,7 +67,7 @@ impl<'a> Golden<'a> {
             .filter_map(|(name, tensor)| Some((name.strip_prefix("param/")?.to_owned(), tensor.clone())))
             .collect();
         let start = Weights { tensors: start, metadata: BTreeMap::new() };
-        let recipe = Recipe { loss, sgd, precision: Precision::F32 };
+        let recipe = Recipe { loss, sgd, precision: Precision::F32, recompute: Recompute::None };
         Ok(Self { file, config, batch, rate, recipe, steps, start })
     }
 
