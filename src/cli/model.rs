@@ -2,10 +2,10 @@
 
 use super::model_args::{
     BenchArgs, CheckExportedArgs, CheckGoldenArgs, ConvertArgs, DifferentiateArgs, ExportArgs, FetchArgs, InspectArgs,
-    LossWord, ModelCommand, PixelsWord, PrecisionWord, RecipeArgs,
+    LossWord, ModelCommand, PixelsWord, PrecisionWord, RecipeArgs, RecomputeWord,
 };
 use super::{Answer, Desk, Exit, Refusal};
-use crate::graph::train::{CrossEntropy, Denominator, Precision, Recipe, Sgd};
+use crate::graph::train::{CrossEntropy, Denominator, Precision, Recipe, Recompute, Sgd};
 use crate::graph::weights::{Weights, write_safetensors};
 use crate::runtime::{self, Runtime};
 use crate::stage;
@@ -45,7 +45,11 @@ fn recipe(args: &RecipeArgs, over: PixelsWord) -> Recipe {
             class_weights: args.class_weights.clone(),
         },
         sgd: Sgd { momentum: args.momentum, weight_decay: args.weight_decay, nesterov: args.nesterov },
-        recompute: Default::default(),
+        recompute: match args.recompute {
+            RecomputeWord::None => Recompute::None,
+            RecomputeWord::Attention => Recompute::Attention,
+            RecomputeWord::Blocks => Recompute::Blocks,
+        },
         precision: match args.precision {
             PrecisionWord::Fp32 => Precision::F32,
             PrecisionWord::Bf16 => Precision::Bf16,

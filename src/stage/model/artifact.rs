@@ -6,7 +6,7 @@ use crate::cancel::Cancel;
 use crate::digest;
 use crate::graph::net::{MaskInput, MaskKind, Normalisation};
 use crate::graph::onnx::write_model;
-use crate::graph::train::{Denominator, Recipe, Trainee};
+use crate::graph::train::{Denominator, Recipe, Recompute, Trainee};
 use crate::graph::weights::{Weights, write_safetensors};
 use crate::graph::{self, Graph, map_file, replace};
 use crate::stage::check;
@@ -37,6 +37,9 @@ pub struct Artifact {
     pub parameters: usize,
     /// `fp32`, `bf16` or `fp16`.
     pub precision: String,
+    /// What is computed again on the way back: `none`, `attention` or `blocks`.
+    #[serde(default = "nothing")]
+    pub recompute: String,
     /// Mean and deviation of the pictures, red, green and blue, 0..=255; unknown for graphs from elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<[[f32; 3]; 2]>,
@@ -49,6 +52,10 @@ pub struct Artifact {
     pub masks: Vec<Mask>,
     /// The files beside, by name.
     pub files: BTreeMap<String, File>,
+}
+
+fn nothing() -> String {
+    Recompute::None.name().to_owned()
 }
 
 /// The loss of a step.
@@ -86,7 +93,8 @@ pub struct Mask {
     pub name: String,
     /// Its shape.
     pub dims: Vec<usize>,
-    /// `paths`: f32, row k holds 1/keep[k] with probability keep[k], else 0. `numbers`: u8, 1 with probability keep[0].
+    /// `paths`: f32, row k holds `1 / keep[k]` with probability `keep[k]`, else 0. `numbers`: u8, 1 with probability
+    /// `keep[0]`.
     pub kind: String,
     /// How likely something stays.
     pub keep: Vec<f32>,
@@ -124,6 +132,7 @@ impl Artifact {
             batch: graph.dims(trainee.image).first().copied().unwrap_or(1),
             parameters: trainee.parameters.iter().map(|parameter| graph.kind(parameter.value).len()).sum(),
             precision: recipe.precision.name().to_owned(),
+            recompute: recipe.recompute.name().to_owned(),
             normalisation: normalisation.map(|values| [values.mean, values.deviation]),
             loss: Loss {
                 denominator: match recipe.loss.denominator {

@@ -5,7 +5,7 @@ use super::compare::{Ledger, Limit, Verdict};
 use super::{Bench, Error, array, tensor};
 use crate::cancel::Cancel;
 use crate::graph::net::{Config, Mode, build, eval_graph};
-use crate::graph::train::{CrossEntropy, Denominator, IGNORED, Precision, Recipe, Sgd, Trainee};
+use crate::graph::train::{CrossEntropy, Denominator, IGNORED, Precision, Recipe, Recompute, Sgd, Trainee};
 use crate::graph::weights::{Weights, read_weights};
 use crate::graph::{Element, Tensor};
 use crate::runtime::Array;

@@ -69,12 +69,12 @@ impl GraphFacts {
                 rows.push(row("operations", operations(measure)));
                 let at = measure.peak_node.as_deref().map(clean).unwrap_or_default();
                 let (peak, total) = (size(measure.peak_bytes), size(measure.total_bytes));
-                rows.push(row("activations", format!("{peak} at most, at {at}; {total} if all were kept")));
+                rows.push(row("memory of a run", format!("{peak} at most, at {at}; {total} if all were kept")));
             }
             (None, why) => {
                 let why = why.as_deref().map(harmless).unwrap_or_default();
                 rows.push(row("operations", format!("unknown: {why}")));
-                rows.push(row("activations", "unknown for the same reason".to_owned()));
+                rows.push(row("memory of a run", "unknown for the same reason".to_owned()));
             }
         }
         rows
