@@ -1,7 +1,8 @@
 //! Adding nodes: the names of the standard operators as methods, with types and shapes checked as each is added, and
 //! constants computed at once. Must not know networks or gradients.
 
-use super::ir::{Attribute, Attributes, Graph, Node, Value};
+use super::attributes::{Attribute, Attributes};
+use super::ir::{Graph, Node, Value};
 use super::onnx::code_of;
 use super::shape::{Input, infer};
 use super::{Element, Error, Tensor, fold};

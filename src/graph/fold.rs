@@ -1,7 +1,8 @@
 //! Nodes whose inputs are all constants, computed while the graph is built: exported graphs are full of arithmetic on
 //! shapes. Numbers are held as 64-bit floats, exact for integers up to 2^53. Must not know graphs beyond one node.
 
-use super::ir::{Attribute, Node, TensorType};
+use super::attributes::Attribute;
+use super::ir::{Node, TensorType};
 use super::shape::layout::{permutation, slices};
 use super::shape::{Input, Inputs, broadcast, reduced_axes};
 use super::{Element, Error, Tensor};

@@ -5,8 +5,9 @@
 use super::layout::pad;
 use super::{Back, sum_to};
 use crate::graph::Error;
+use crate::graph::attributes::{Attribute, Attributes};
 use crate::graph::build::attributes;
-use crate::graph::ir::{Attribute, Attributes, Graph, Value};
+use crate::graph::ir::{Graph, Value};
 use crate::graph::shape::{Window, windows};
 
 pub(super) fn rule(back: &mut Back<'_>) -> Result<(), Error> {

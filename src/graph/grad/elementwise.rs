@@ -2,7 +2,8 @@
 
 use super::Back;
 use crate::graph::Error;
-use crate::graph::ir::{Attributes, Graph, Value};
+use crate::graph::attributes::Attributes;
+use crate::graph::ir::{Graph, Value};
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
 
 pub(super) fn rule(back: &mut Back<'_>) -> Result<(), Error> {

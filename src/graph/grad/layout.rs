@@ -2,8 +2,9 @@
 //! arithmetic.
 
 use super::{Back, zeros};
+use crate::graph::attributes::Attributes;
 use crate::graph::build::attributes;
-use crate::graph::ir::{Attributes, Graph, Value};
+use crate::graph::ir::{Graph, Value};
 use crate::graph::shape::layout::{Cut, pads, permutation, slices};
 use crate::graph::{Error, Tensor};
 

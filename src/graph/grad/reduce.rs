@@ -2,7 +2,7 @@
 
 use super::Back;
 use crate::graph::Error;
-use crate::graph::ir::Attributes;
+use crate::graph::attributes::Attributes;
 use crate::graph::shape::reduced_axes;
 
 pub(super) fn rule(back: &mut Back<'_>) -> Result<(), Error> {

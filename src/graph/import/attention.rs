@@ -1,7 +1,8 @@
 //! The `Attention` operator of opset 23 as products and a softmax. Must not know files.
 
 use super::{Call, Reader};
-use crate::graph::ir::{Attributes, Value};
+use crate::graph::attributes::Attributes;
+use crate::graph::ir::Value;
 use crate::graph::{Element, Error, Tensor};
 
 impl Reader<'_> {

@@ -1,7 +1,8 @@
 //! One node of a file, as the rules of the import see it. Must not know graphs.
 
 use crate::graph::Error;
-use crate::graph::ir::{Attributes, Value};
+use crate::graph::attributes::Attributes;
+use crate::graph::ir::Value;
 
 /// One node as the file has it, its inputs found and its settings read.
 pub(super) struct Call<'a> {

@@ -1,8 +1,9 @@
 //! Operators of any version as the few that have shape and gradient rules, in the form of opset 21. Must not know files.
 
 use super::{Call, Reader};
+use crate::graph::attributes::{Attribute, Attributes};
 use crate::graph::build::attributes;
-use crate::graph::ir::{Attribute, Attributes, Value};
+use crate::graph::ir::Value;
 use crate::graph::{Element, Error, Tensor};
 
 impl Reader<'_> {

@@ -9,7 +9,8 @@ mod lists;
 mod lower;
 mod norms;
 
-use super::ir::{Attribute, Attributes, CONSTANT, Graph, TensorType, Value};
+use super::attributes::{Attribute, Attributes};
+use super::ir::{CONSTANT, Graph, TensorType, Value};
 use super::onnx::Source;
 use super::onnx::messages::{Attribute as AttributeMessage, Function, Node as NodeMessage, ValueInfo, attribute_type};
 use super::onnx::{element_of, fixed_length, length_key};

@@ -2,8 +2,9 @@
 
 use super::{Call, Reader};
 use crate::graph::Error;
+use crate::graph::attributes::Attributes;
 use crate::graph::batch_norm::{BatchNorm, batch_norm_train};
-use crate::graph::ir::{Attributes, Value};
+use crate::graph::ir::Value;
 
 impl Reader<'_> {
     /// While training by the statistics of the batch, whatever the exporter wrote.

@@ -1,7 +1,8 @@
 //! What ONNX Runtime makes of a graph before it runs it, as far as buffers come or go: the same computed once, turned
 //! matrices and factors within the products. Must not know buffers.
 
-use crate::graph::ir::{Attribute, Graph, Node, Value};
+use crate::graph::attributes::Attribute;
+use crate::graph::ir::{Graph, Node, Value};
 use std::collections::{HashMap, HashSet};
 
 /// A node after the changes.

@@ -6,8 +6,9 @@ use super::messages::{
     OperatorSet, Shape, Tensor as TensorMessage, TensorType as TypeMessage, Type, ValueInfo, attribute_type,
 };
 use super::{IR_VERSION, OPSET, code_of};
+use crate::graph::attributes::Attribute;
 use crate::graph::disk::replace;
-use crate::graph::ir::{Attribute, Graph, Node, TensorType, Value};
+use crate::graph::ir::{Graph, Node, TensorType, Value};
 use crate::graph::{Error, Tensor};
 use prost::Message;
 use std::collections::HashSet;

@@ -1,7 +1,8 @@
 //! Shapes of what moves, cuts or repeats elements without computing them. Must not know windows or products.
 
 use super::{Inputs, broadcast};
-use crate::graph::ir::{Attribute, TensorType};
+use crate::graph::attributes::Attribute;
+use crate::graph::ir::TensorType;
 use crate::graph::onnx::element_of;
 use crate::graph::{Element, Error};
 

@@ -1,8 +1,9 @@
 //! The loss of a segmentation and its gradient, and the counts that accuracy and IoU are made of. Must not know networks or
 //! optimisers.
 
+use crate::graph::attributes::Attributes;
 use crate::graph::build::attributes;
-use crate::graph::ir::{Attributes, Graph, Value};
+use crate::graph::ir::{Graph, Value};
 use crate::graph::{Element, Error, Tensor};
 
 /// What the sum over pixels is divided by.

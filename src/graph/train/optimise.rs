@@ -1,7 +1,8 @@
 //! The update of parameters from their gradients. Must not know losses or networks.
 
 use crate::graph::Error;
-use crate::graph::ir::{Attributes, Graph, Value};
+use crate::graph::attributes::Attributes;
+use crate::graph::ir::{Graph, Value};
 
 /// Stochastic gradient descent as PyTorch defines it: `v' = momentum v + (g + decay p)`, then `p' = p - rate v'`, or with
 /// Nesterov's look ahead `p' = p - rate (g + decay p + momentum v')`.

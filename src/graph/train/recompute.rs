@@ -7,7 +7,8 @@
 //! goes through `Where(c, x, x)`, with a `c` that is made from the gradient that comes into the region: it is `x` whatever
 //! `c` is, to the last bit, and cannot be had before that gradient.
 
-use crate::graph::ir::{Attributes, Graph, Node, Value};
+use crate::graph::attributes::Attributes;
+use crate::graph::ir::{Graph, Node, Value};
 use crate::graph::{Element, Error};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
