@@ -8,7 +8,9 @@ use selvedge::cancel::Cancel;
 use selvedge::graph::net::{Config, Mode, build, eval_graph};
 use selvedge::graph::onnx::encode;
 use selvedge::graph::train::{Precision, Recipe, Trainee};
-use selvedge::graph::weights::{Weights, read_weights, write_safetensors};
+use selvedge::graph::weights::{
+    Naming, Weights, fit, from_canonical, read_weights, to_canonical, write_pth, write_safetensors,
+};
 use selvedge::graph::{Element, Graph, Tensor};
 use selvedge::runtime::{Array, Device, Model, SessionSettings, State, Step};
 use selvedge::stage::model::{Bench, exported::check_exported, golden::check_golden};
@@ -260,6 +262,7 @@ const CUDA_F32: &[&str] = &[
     "Gemm",
     "Add",
     "Sub",
+    "Sum",
     "Mul",
     "Div",
     "Neg",
@@ -422,4 +425,25 @@ fn evaluation_and_training_give_the_same_logits_where_nothing_is_random() {
     network.graph.output(logits, "logits").unwrap();
     let train = run(&network.graph, &inputs, &["logits"]);
     assert_eq!(eval[0], train[0]);
+}
+
+#[test]
+fn a_checkpoint_in_any_naming_gives_the_logits_of_the_reference() {
+    let file = read_weights(&golden("segmenter_mask")).unwrap();
+    let config = Config::golden(&file.metadata).unwrap();
+    let own = file.tensors.iter().filter_map(|(name, tensor)| Some((name.strip_prefix("param/")?, tensor.clone())));
+    let own = Weights { tensors: own.map(|(name, tensor)| (name.to_owned(), tensor)).collect(), ..Weights::default() };
+    let wanted = build(&config, Mode::Eval, 2).unwrap().wanted();
+    let folder = tempfile::tempdir().unwrap();
+    for (naming, wrap) in [(Naming::Mmseg, "state_dict"), (Naming::Segmenter, "model")] {
+        let path = folder.path().join(format!("{naming:?}.pth"));
+        write_pth(&path, &from_canonical(&own, naming).unwrap(), Some(wrap)).unwrap();
+        let read = to_canonical(read_weights(&path).unwrap()).unwrap();
+        let (fitted, _) = fit(&read, &wanted, |want| panic!("{} starts anew", want.name)).unwrap();
+        let mut inputs: Vec<(&str, Array)> =
+            fitted.tensors.iter().map(|(name, tensor)| (name.as_str(), array(tensor))).collect();
+        inputs.push(("image", array(&file.tensors["input/image"])));
+        let found = run(&eval_graph(&config, 2).unwrap(), &inputs, &["logits"]);
+        near(&found[0], &file.tensors["eval/seg_logits"], 1e-5, &format!("{naming:?}"));
+    }
 }

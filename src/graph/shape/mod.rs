@@ -93,7 +93,7 @@ pub(crate) fn infer(node: &Node, list: &[Input<'_>]) -> Result<Vec<TensorType>, 
             one(kind.clone())
         }
         "IsNaN" | "IsInf" => one(TensorType::new(Element::Bool, &inputs.kind(0)?.dims)),
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Min" | "Max" | "Mod" | "And" | "Or" | "Xor" => {
+        "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Pow" | "Min" | "Max" | "Mod" | "And" | "Or" | "Xor" => {
             one(TensorType::new(inputs.kind(0)?.element, &all_broadcast(&inputs)?))
         }
         "Equal" | "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" => {

@@ -164,21 +164,27 @@ pub(super) fn counts(g: &mut Graph, logits: Value, labels: &Labels) -> Result<Va
         });
     }
     let predicted = g.op("ArgMax", &[logits], attributes([("axis", 1_i64.into()), ("keepdims", 0_i64.into())]))?;
-    let right = g.op("Equal", &[predicted, labels.class], Attributes::new())?;
-    let right = g.op("And", &[right, labels.valid], Attributes::new())?;
     let classes = labels.classes;
-    // One more bin takes what does not count.
+    // One cell for each pair of label and prediction; a row more takes what does not count.
     let outside = g.constant(Tensor::i64(&[], &[classes as i64])?);
+    let row = g.op("Where", &[labels.valid, labels.class, outside], Attributes::new())?;
+    let width = g.constant(Tensor::i64(&[], &[classes as i64])?);
+    let start = g.mul(row, width)?;
+    let cell = g.add(start, predicted)?;
     let nothing = g.scalar(0.0);
-    let bins = g.expand(nothing, &[classes + 1])?;
+    let cells = g.expand(nothing, &[(classes + 1) * classes])?;
     let one = g.scalar(1.0);
     let ones = g.expand(one, &[pixels])?;
+    let settings = attributes([("axis", 0_i64.into()), ("reduction", "add".into())]);
+    let sums = g.op("ScatterElements", &[cells, cell, ones], settings)?;
+    let sums = g.slice(sums, 0, 0, classes * classes, 1)?;
+    let pairs = g.reshape(sums, &[classes, classes])?;
+    let same: Vec<f32> = (0..classes * classes).map(|at| f32::from(u8::from(at / classes == at % classes))).collect();
+    let same = g.constant(Tensor::f32(&[classes, classes], &same)?);
+    let right = g.mul(pairs, same)?;
     let mut rows = Vec::with_capacity(3);
-    for (mask, class) in [(right, labels.class), (labels.valid, predicted), (labels.valid, labels.class)] {
-        let bin = g.op("Where", &[mask, class, outside], Attributes::new())?;
-        let settings = attributes([("axis", 0_i64.into()), ("reduction", "add".into())]);
-        let sums = g.op("ScatterElements", &[bins, bin, ones], settings)?;
-        let sums = g.slice(sums, 0, 0, classes, 1)?;
+    for (table, axis) in [(right, 1), (pairs, 0), (pairs, 1)] {
+        let sums = g.reduce("ReduceSum", table, &[axis], false)?;
         rows.push(g.reshape(sums, &[1, classes])?);
     }
     let table = g.concat(&rows, 0)?;

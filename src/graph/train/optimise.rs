@@ -52,22 +52,30 @@ impl Sgd {
         momentum: Option<Value>,
         rate: Value,
     ) -> Result<Updated, Error> {
-        let mut slope = gradient;
-        if self.weight_decay > 0.0 {
-            let decay = g.scale(parameter, self.weight_decay)?;
-            slope = g.add(gradient, decay)?;
-        }
+        let decay = match self.weight_decay > 0.0 {
+            true => Some(g.scale(parameter, self.weight_decay)?),
+            false => None,
+        };
         let Some(momentum) = momentum else {
+            let slope = match decay {
+                Some(decay) => g.add(gradient, decay)?,
+                None => gradient,
+            };
             let step = g.mul(slope, rate)?;
             return Ok(Updated { parameter: g.sub(parameter, step)?, momentum: None });
         };
+        // One pass over the parameters for each node: what can be added at once is.
+        let sum = |g: &mut Graph, more: Value| match decay {
+            Some(decay) => g.op("Sum", &[gradient, decay, more], Attributes::new()),
+            None => g.add(gradient, more),
+        };
         let kept = g.scale(momentum, self.momentum)?;
-        let speed = g.add(kept, slope)?;
+        let speed = sum(g, kept)?;
         let direction = match self.nesterov {
             false => speed,
             true => {
                 let ahead = g.scale(speed, self.momentum)?;
-                g.add(slope, ahead)?
+                sum(g, ahead)?
             }
         };
         let step = g.mul(direction, rate)?;
