@@ -265,7 +265,7 @@ impl Reader<'_> {
 
     fn depth_space(&mut self, call: &Call<'_>) -> Result<Value, Error> {
         let x = call.x(0)?;
-        let block = usize::try_from(call.attributes.int("blocksize", 0)).unwrap_or(0);
+        let block = u16::try_from(call.attributes.int("blocksize", 0)).map_or(0, usize::from);
         let dims = self.graph.dims(x).to_vec();
         let &[n, c, h, w] = dims.as_slice() else { return Err(call.broken(format!("{dims:?} is no [N, C, H, W]"))) };
         let bad = || call.broken(format!("blocks of {block} do not fit {dims:?}"));
@@ -302,7 +302,7 @@ impl Reader<'_> {
             return Err(call.unsupported("its repeats are not fixed"));
         };
         let dims = self.graph.dims(x).to_vec();
-        if repeats.len() != dims.len() || repeats.iter().any(|times| *times < 0) {
+        if repeats.len() != dims.len() || repeats.iter().any(|times| !(0..1 << 24).contains(times)) {
             return Err(call.broken(format!("{dims:?} cannot be repeated {repeats:?} times")));
         }
         let times: Vec<usize> = repeats.iter().map(|times| *times as usize).collect();
@@ -341,6 +341,9 @@ impl Reader<'_> {
             else {
                 return Err(call.broken("its pads do not fit its axes"));
             };
+            if before.unsigned_abs().max(after.unsigned_abs()) > 1 << 20 {
+                return Err(call.broken(format!("pads of {before} and {after} are absurd")));
+            }
             if (*before, *after) == (0, 0) {
                 continue;
             }

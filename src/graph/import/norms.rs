@@ -58,7 +58,11 @@ impl Reader<'_> {
 
     fn per_channel(&mut self, value: Value, rank: usize) -> Result<Value, Error> {
         let mut dims = vec![1; rank];
-        dims[1] = self.graph.kind(value).len();
+        let Some(channels) = dims.get_mut(1) else {
+            let detail = "what it normalises has no axis of channels".to_owned();
+            return Err(Error::Node { node: "normalisation".to_owned(), detail });
+        };
+        *channels = self.graph.kind(value).len();
         self.graph.reshape(value, &dims)
     }
 
@@ -81,7 +85,7 @@ impl Reader<'_> {
         let dims = self.graph.dims(x).to_vec();
         let groups = usize::try_from(call.attributes.int("num_groups", 0)).unwrap_or(0);
         let channels = dims.get(1).copied().unwrap_or(0);
-        if groups == 0 || channels % groups != 0 {
+        if groups == 0 || channels == 0 || channels % groups != 0 {
             return Err(call.broken(format!("{channels} channels do not make {groups} groups")));
         }
         let grouped = self.graph.reshape(x, &[dims[0], groups, dims[1..].iter().product::<usize>() / groups])?;

@@ -286,6 +286,9 @@ pub(crate) fn pads(inputs: &Inputs<'_>) -> Result<Vec<(i64, i64)>, Error> {
         Some(axes) => axes.iter().map(|axis| inputs.axis(*axis, rank)).collect::<Result<Vec<_>, _>>()?,
         None => (0..rank).collect(),
     };
+    if pads.iter().any(|pad| pad.unsigned_abs() > 1 << 32) {
+        return Err(inputs.node.broken(format!("the pads {pads:?} are absurd")));
+    }
     if pads.len() != 2 * axes.len() {
         return Err(inputs.node.broken(format!("{} pads for {} axes", pads.len(), axes.len())));
     }

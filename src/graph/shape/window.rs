@@ -31,13 +31,18 @@ impl Window {
     }
 }
 
+/// A setting that counts pixels: not negative, and small enough that sums and products of a few cannot overflow.
+fn sane(value: i64) -> Option<usize> {
+    u16::try_from(value).ok().map(usize::from)
+}
+
 /// The windows of a convolution or a pooling over an input of these spatial lengths.
 pub(crate) fn windows(inputs: &Inputs<'_>, lengths: &[usize], kernel: &[usize]) -> Result<Vec<Window>, Error> {
     let node = inputs.node;
     let rank = lengths.len();
     let list = |name: &str, default: usize, wanted: usize| -> Result<Vec<usize>, Error> {
         let Some(values) = node.ints(name) else { return Ok(vec![default; wanted]) };
-        let values: Option<Vec<usize>> = values.iter().map(|value| usize::try_from(*value).ok()).collect();
+        let values: Option<Vec<usize>> = values.iter().map(|value| sane(*value)).collect();
         values
             .filter(|values| values.len() == wanted)
             .ok_or_else(|| node.unsupported(format!("`{name}` must be {wanted} numbers, none negative")))
@@ -102,7 +107,7 @@ pub(super) fn infer(inputs: &Inputs<'_>) -> Result<Vec<TensorType>, Error> {
         "ConvTranspose" => transposed(inputs, x, lengths),
         _ => {
             let kernel = node.ints("kernel_shape").unwrap_or_default();
-            let kernel: Vec<usize> = kernel.iter().filter_map(|k| usize::try_from(*k).ok()).collect();
+            let kernel: Vec<usize> = kernel.iter().filter_map(|k| sane(*k)).collect();
             if kernel.len() != lengths.len() {
                 return Err(node.broken("its kernel_shape does not fit the picture"));
             }
@@ -130,7 +135,7 @@ fn transposed(inputs: &Inputs<'_>, x: &TensorType, lengths: &[usize]) -> Result<
     let rank = lengths.len();
     let at = |name: &str, axis: usize, default: i64| {
         let value = node.ints(name).and_then(|values| values.get(axis)).copied().unwrap_or(default);
-        usize::try_from(value).map_err(|_| node.unsupported(format!("`{name}` is negative")))
+        sane(value).ok_or_else(|| node.unsupported(format!("`{name}` is negative or absurd")))
     };
     let mut dims = vec![x.dims[0], w.dims[1] * group];
     for (axis, length) in lengths.iter().enumerate() {
