@@ -9,6 +9,7 @@ use crate::graph::train::{CrossEntropy, Denominator, Precision, Recipe, Recomput
 use crate::graph::weights::{Weights, write_safetensors};
 use crate::runtime::{self, Runtime};
 use crate::stage;
+use crate::stage::bench::Bench;
 use crate::stage::model::compare::Verdict;
 use crate::stage::model::convert::{ConvertSettings, convert, naming};
 use crate::stage::model::differentiate::{DifferentiateSettings, differentiate};
@@ -16,7 +17,7 @@ use crate::stage::model::export::{ExportSettings, export};
 use crate::stage::model::fetch::{FetchSettings, fetch};
 use crate::stage::model::inspect::{InspectSettings, inspect};
 use crate::stage::model::known::KNOWN;
-use crate::stage::model::{Bench, bench, exported, golden};
+use crate::stage::model::{bench, exported, golden};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

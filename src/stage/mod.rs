@@ -1,10 +1,12 @@
 //! The stages: each makes one thing from others, alone or in a pipeline. Stages never import one another; they meet only
 //! through tables and objects. Must not know pipeline files, locks or terminals.
 
+pub mod artifact;
+pub mod bench;
 pub mod cutout;
-pub mod evaluate;
 pub mod ingest;
 pub mod masks;
+pub mod measure;
 pub mod merge;
 pub mod model;
 mod parts;

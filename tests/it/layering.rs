@@ -15,8 +15,8 @@ const FLOORS: [&[&str]; 8] = [
     &["cli"],
 ];
 
-/// Files of the room `stage` that every stage may use: the door to tables, and the quarantine.
-const SHARED_BY_STAGES: [&str; 2] = ["tables", "quarantine"];
+/// What every stage may use of the room `stage`: doors to tables, quarantine, models and photos, and how results are judged.
+const SHARED_BY_STAGES: [&str; 6] = ["tables", "quarantine", "artifact", "bench", "dataset", "measure"];
 
 fn floor(room: &str) -> Option<usize> {
     FLOORS.iter().position(|rooms| rooms.contains(&room))

@@ -13,7 +13,8 @@ use selvedge::graph::weights::{
 };
 use selvedge::graph::{Element, Graph, Tensor};
 use selvedge::runtime::{Array, Device, Model, SessionSettings, State, Step};
-use selvedge::stage::model::{Bench, exported::check_exported, golden::check_golden};
+use selvedge::stage::bench::Bench;
+use selvedge::stage::model::{exported::check_exported, golden::check_golden};
 use std::collections::BTreeSet;
 
 fn bench() -> Bench {

@@ -1,12 +1,13 @@
 //! How long a step of an exported model takes here, on random pictures. Must not know what is trained.
 
-use super::artifact::Artifact;
-use super::{Bench, Error, array};
+use super::Error;
 use crate::cancel::Cancel;
 use crate::graph::train::Precision;
 use crate::graph::weights::read_weights;
 use crate::graph::{Tensor, TensorType};
 use crate::runtime::{Array, Device, Element, Model, State, Step};
+use crate::stage::artifact::Artifact;
+use crate::stage::bench::{Bench, array};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;

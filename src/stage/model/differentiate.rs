@@ -1,12 +1,12 @@
 //! A training step for anyone's forward graph. Must not know which network it is.
 
 use super::Error;
-use super::artifact::{Artifact, check_free, prepare};
 use crate::cancel::Cancel;
 use crate::graph::onnx::read_model;
 use crate::graph::train::{Recipe, Trainee};
 use crate::graph::weights::Weights;
 use crate::graph::{ImportSettings, import};
+use crate::stage::artifact::{Artifact, check_free, prepare};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,12 +1,12 @@
 //! A network from its name: its graphs and weights as a folder that can be trained, evaluated and used. Must not know
 //! training.
 
-use super::artifact::{Artifact, check_free, prepare};
 use super::{Error, load};
 use crate::cancel::Cancel;
 use crate::graph::net::{Config, Mode, Normalisation, build, eval_graph, infer_graph};
 use crate::graph::train::{IGNORED, Recipe, Trainee};
 use crate::graph::weights::{self, GRID, Line, Outcome, Report, Weights, fit, init, init_for, to_canonical};
+use crate::stage::artifact::{Artifact, check_free, prepare};
 use std::path::PathBuf;
 
 /// What to export.

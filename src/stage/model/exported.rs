@@ -1,15 +1,16 @@
 //! A graph exported from elsewhere with known numbers: its loss, gradients and running statistics computed anew here. Must
 //! not know how files are compared.
 
+use super::Error;
 use super::compare::{Ledger, Limit, Verdict};
 use super::golden::{check_labels, denominator};
-use super::{Bench, Error, array, tensor};
 use crate::cancel::Cancel;
 use crate::graph::onnx::{Source, read_model};
 use crate::graph::train::{CrossEntropy, Recipe, Trainee};
 use crate::graph::weights::{Weights, read_weights};
 use crate::graph::{Element, Graph, ImportSettings, Imported, Tensor, import};
 use crate::runtime::{Array, State};
+use crate::stage::bench::{Bench, array, tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -1,14 +1,15 @@
 //! A tiny network with known numbers, computed anew here: logits, losses, every gradient, and the parameters after some
 //! steps. Must not know how files are compared.
 
+use super::Error;
 use super::compare::{Ledger, Limit, Verdict};
-use super::{Bench, Error, array, tensor};
 use crate::cancel::Cancel;
 use crate::graph::net::{Config, Mode, build, eval_graph};
 use crate::graph::train::{CrossEntropy, Denominator, IGNORED, Precision, Recipe, Recompute, Sgd, Trainee};
 use crate::graph::weights::{Weights, read_weights};
 use crate::graph::{Element, Tensor};
 use crate::runtime::Array;
+use crate::stage::bench::{Bench, array, tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
 

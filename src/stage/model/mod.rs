@@ -1,7 +1,6 @@
 //! Tools for models: made, looked at, brought into other forms, and held to the numbers of a reference. Must not know
 //! tables or runs.
 
-pub mod artifact;
 pub mod bench;
 pub mod compare;
 pub mod convert;
@@ -15,60 +14,8 @@ pub mod known;
 
 use super::Error;
 use crate::graph::weights::{Weights, read_weights};
-use crate::graph::{self, Element, Tensor};
-use crate::runtime::{self, Array, Device, Model, Runtime, SessionSettings, State, Step};
 use inspect::{is_model, weights_of_model};
 use std::path::Path;
-
-impl From<graph::Error> for Error {
-    fn from(error: graph::Error) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<runtime::Error> for Error {
-    fn from(error: runtime::Error) -> Self {
-        match error {
-            runtime::Error::DeviceUnavailable { .. } | runtime::Error::UnknownDevice { .. } => {
-                Self::Usage(error.to_string())
-            }
-            other => Self::Failed(other.to_string()),
-        }
-    }
-}
-
-/// A tensor as the runtime takes it; the bytes are shared.
-pub(crate) fn array(tensor: &Tensor) -> Result<Array, Error> {
-    let element = match tensor.element() {
-        Element::F32 => runtime::Element::F32,
-        Element::F64 => runtime::Element::F64,
-        Element::F16 => runtime::Element::F16,
-        Element::Bf16 => runtime::Element::Bf16,
-        Element::U8 => runtime::Element::U8,
-        Element::I8 => runtime::Element::I8,
-        Element::I32 => runtime::Element::I32,
-        Element::I64 => runtime::Element::I64,
-        Element::Bool => runtime::Element::Bool,
-        Element::I16 => return Err(Error::Usage(format!("{tensor:?}: 16-bit integers cannot be run"))),
-    };
-    Ok(Array::new(element, tensor.dims(), tensor.data().clone())?)
-}
-
-/// An array of the runtime as a tensor; the bytes are shared.
-pub(crate) fn tensor(array: &Array) -> Result<Tensor, Error> {
-    let element = match array.element() {
-        runtime::Element::F32 => Element::F32,
-        runtime::Element::F64 => Element::F64,
-        runtime::Element::F16 => Element::F16,
-        runtime::Element::Bf16 => Element::Bf16,
-        runtime::Element::U8 => Element::U8,
-        runtime::Element::I8 => Element::I8,
-        runtime::Element::I32 => Element::I32,
-        runtime::Element::I64 => Element::I64,
-        runtime::Element::Bool => Element::Bool,
-    };
-    Ok(Tensor::new(element, array.dims().to_vec(), array.data().clone())?)
-}
 
 /// Weights from a safetensors file, a PyTorch checkpoint, or the initialisers of an ONNX model; and what of a model is no
 /// weight, with the reason.
@@ -76,45 +23,5 @@ fn load(path: &Path) -> Result<(Weights, Vec<(String, String)>), Error> {
     match is_model(path)? {
         true => weights_of_model(path),
         false => Ok((read_weights(path)?, Vec::new())),
-    }
-}
-
-/// Where graphs are computed.
-#[derive(Clone, Debug)]
-pub struct Bench {
-    /// The library.
-    pub runtime: Runtime,
-    /// Threads within an operator.
-    pub threads: usize,
-    /// Where.
-    pub device: Device,
-    /// Whether a GPU may shorten 32-bit products to TF32.
-    pub tf32: bool,
-    /// Whether a step is replayed as a CUDA graph.
-    pub cuda_graph: bool,
-}
-
-impl Bench {
-    pub(crate) fn settings(&self) -> SessionSettings {
-        SessionSettings {
-            device: self.device,
-            intra_threads: self.threads.max(1),
-            tf32: self.tf32,
-            cuda_graph: self.cuda_graph,
-            ..SessionSettings::default()
-        }
-    }
-
-    pub(crate) fn open(&self, name: &str, graph: &graph::Graph, writes: &[(String, String)]) -> Result<Step, Error> {
-        let bytes = graph::onnx::encode(graph, name);
-        Ok(Step::open(&self.runtime, name, Model::Bytes(&bytes), &self.settings(), writes)?)
-    }
-
-    pub(crate) fn state(&self, tensors: &Weights) -> Result<State, Error> {
-        let mut state = State::new(&self.runtime, self.device)?;
-        for (name, tensor) in &tensors.tensors {
-            state.set(name, &array(tensor)?)?;
-        }
-        Ok(state)
     }
 }

@@ -19,6 +19,12 @@ pub mod weights;
 #[error("{0}")]
 pub struct Mismatch(pub String);
 
+impl From<Mismatch> for super::Error {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::Usage(mismatch.0)
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod fixture {

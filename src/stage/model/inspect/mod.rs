@@ -13,7 +13,7 @@ pub use weights::{TensorFacts, WeightsFacts};
 pub(super) use onnx::weights_of_model;
 
 use crate::stage::Error;
-use crate::stage::model::artifact::ARTIFACT;
+use crate::stage::artifact::ARTIFACT;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;

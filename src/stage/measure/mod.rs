@@ -1,5 +1,6 @@
-//! A trained model against the labels of a split: windows over each photo, one confusion matrix over all of them, and the
-//! figures that it gives. Must not know how the model was trained.
+//! A network against the labels of a split: windows over each photo, one confusion matrix over all of them, and the figures
+//! that it gives. Shared by the validation within a training and the evaluation after it. Must not know how the network is
+//! trained, nor where figures are kept.
 
 pub mod boundary;
 pub mod confusion;
@@ -10,6 +11,12 @@ pub mod windows;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Mismatch(pub String);
+
+impl From<Mismatch> for super::Error {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::Usage(mismatch.0)
+    }
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
