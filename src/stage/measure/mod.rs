@@ -4,6 +4,7 @@
 
 pub mod boundary;
 pub mod confusion;
+pub mod enlarge;
 pub mod legend;
 pub mod windows;
 

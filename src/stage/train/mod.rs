@@ -9,7 +9,6 @@ mod label;
 pub mod masks;
 pub mod order;
 mod picture;
-mod resize;
 pub mod sample;
 pub mod schedule;
 pub mod weights;
