@@ -2,14 +2,12 @@
 
 use super::Artifact;
 use crate::cancel::Cancel;
+use crate::graph::Graph;
 use crate::graph::net::{Config, Mode, Normalisation, build, eval_graph, infer_graph};
 use crate::graph::train::{IGNORED, Recipe, Trainee};
 use crate::graph::weights::{self, GRID, Line, Outcome, Weights, fit, init, init_for, to_canonical};
 use crate::stage::{Error, check};
-use std::path::Path;
-
-/// The graph of bytes in and probabilities out.
-const INFER: &str = "infer.onnx";
+use std::path::{Path, PathBuf};
 
 /// What to build.
 #[derive(Clone, Debug)]
@@ -103,12 +101,12 @@ impl Network {
     }
 
     /// The graph of logits, of some pictures at a time.
-    pub fn eval(&self, batch: usize) -> Result<crate::graph::Graph, Error> {
+    pub fn eval(&self, batch: usize) -> Result<Graph, Error> {
         Ok(eval_graph(&self.config, batch)?)
     }
 
     /// Writes everything into a folder that is there, the description last. Gives the paths.
-    pub fn write(&self, folder: &Path, weights: &Weights, cancel: &Cancel) -> Result<Vec<std::path::PathBuf>, Error> {
+    pub fn write(&self, folder: &Path, weights: &Weights, cancel: &Cancel) -> Result<Vec<PathBuf>, Error> {
         let mut files = Vec::new();
         for name in ["train_step.onnx", "grad.onnx", "update.onnx", "eval.onnx"] {
             check(cancel)?;
@@ -120,22 +118,24 @@ impl Network {
             };
             files.extend(self.artifact.write_graph(folder, name, graph)?);
         }
-        files.extend(self.write_infer(folder, weights)?);
+        let graph = infer_graph(&self.config, 1, &self.normalisation, weights)?;
+        files.extend(self.artifact.write_infer(folder, graph)?);
         self.artifact.clone().seal(folder, files, weights, cancel)
     }
+}
 
+impl Artifact {
     /// Writes the graph that cuts out, weights inside, and its sidecar. Gives their names.
-    fn write_infer(&self, folder: &Path, weights: &Weights) -> Result<Vec<String>, Error> {
-        let graph = infer_graph(&self.config, 1, &self.normalisation, weights)?;
-        let mut files = self.artifact.write_graph(folder, INFER, graph)?;
-        super::put(&folder.join("infer.toml"), &sidecar(&self.artifact.model, self.config.size))?;
+    pub fn write_infer(&self, folder: &Path, graph: Graph) -> Result<Vec<String>, Error> {
+        let mut files = self.write_graph(folder, "infer.onnx", graph)?;
+        super::put(&folder.join("infer.toml"), &sidecar(&self.model, self.size))?;
         files.push("infer.toml".to_owned());
         Ok(files)
     }
 }
 
 /// How `selvedge cutout` feeds and reads `infer.onnx`.
-fn sidecar(arch: &str, (height, width): (usize, usize)) -> String {
+fn sidecar(arch: &str, [height, width]: [usize; 2]) -> String {
     format!(
         "# {arch}: bytes in, probabilities of every class out; class 0 is background.\n\
          input = \"image\"\nsize = [{width}, {height}]\nlayout = \"nhwc\"\noutput_layout = \"nchw\"\nscale = \"1\"\n\
