@@ -1,6 +1,7 @@
 //! The words of the command line. Must not act on them.
 
 use super::model_args::ModelCommand;
+use super::train::TrainArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -72,6 +73,8 @@ pub enum Command {
     Split(SplitArgs),
     /// Answer the questions in SQL files about the tables of a store.
     Stats(StatsArgs),
+    /// Train a network on masks and photos, from where it stopped.
+    Train(Box<TrainArgs>),
     /// Remove the background of photos.
     Cutout(CutoutArgs),
     /// Masks as pictures.

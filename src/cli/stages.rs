@@ -50,7 +50,7 @@ fn reported(report: &Report, output: &str, desk: &Desk, stage: &str, start: Inst
 }
 
 /// Runs a stage that makes a table, whether or not the table is there already.
-fn make(kind: &Kind, store: Store, desk: &Desk) -> Result<Answer, Refusal> {
+pub fn make(kind: &Kind, store: Store, desk: &Desk) -> Result<Answer, Refusal> {
     let (url, start) = (store.url().to_owned(), Instant::now());
     let (report, _) = runner::table_stage(kind, &alone(desk, store, kind.word()))?;
     Ok(reported(&report, &url, desk, kind.word(), start))

@@ -2,7 +2,7 @@
 //! Must not open a store.
 
 use super::section::{Section, Source};
-use super::{Error, Limit, Params, words};
+use super::{Error, Limit, Params, Training, training, words};
 use crate::predict;
 use crate::runtime::SessionSettings;
 use crate::stage::{cutout, ingest, merge, split};
@@ -92,6 +92,8 @@ pub enum Kind {
         /// Options of that store.
         options: Options,
     },
+    /// Masks, splits and photos into a model.
+    Train(Box<Training>),
     /// Photos into cutouts.
     Cutout(cutout::Settings),
 }
@@ -104,12 +106,13 @@ impl Kind {
             Self::Merge { .. } => "merge",
             Self::Split { .. } => "split",
             Self::Stats { .. } => "stats",
+            Self::Train(_) => "train",
             Self::Cutout(_) => "cutout",
         }
     }
 }
 
-const KINDS: [&str; 5] = ["ingest", "merge", "split", "stats", "cutout"];
+const KINDS: [&str; 6] = ["ingest", "merge", "split", "stats", "train", "cutout"];
 
 /// What fills a file in.
 pub struct Given<'a> {
@@ -214,18 +217,19 @@ fn limit(section: &Section<'_>) -> Result<Option<Limit>, Error> {
 
 fn stage(section: &Section<'_>, options: &Options) -> Result<StageSpec, Error> {
     let word = section.required_text("kind")?;
+    let name = section.text("name")?.unwrap_or_else(|| word.clone());
     let kind = match word.as_str() {
         "ingest" => ingest(section, options)?,
         "merge" => merge(section, options)?,
         "split" => split(section, options)?,
         "stats" => Kind::Stats { sql: section.text("sql")?, options: options.clone() },
+        "train" => Kind::Train(Box::new(training::read(section, &name, options)?)),
         "cutout" => Kind::Cutout(cutout(section, options)?),
         _ => {
             let hint = super::nearest(&word, KINDS);
             return Err(section.error_at("kind", format!("there is no stage {word:?}{hint}")));
         }
     };
-    let name = section.text("name")?.unwrap_or(word);
     if name.is_empty() || name.contains(['/', ' ']) {
         return Err(section.error_at("name", "a stage's name holds neither / nor spaces"));
     }

@@ -12,6 +12,7 @@ pub mod lock;
 pub mod preview;
 pub mod state;
 mod tables;
+mod training;
 pub mod work;
 
 pub use error::Error;
