@@ -292,9 +292,13 @@ pub struct CutoutArgs {
     /// The folder or prefix for the cutouts; or, for one photo, a file name that ends in .png.
     #[arg(long, value_name = "OUT")]
     pub out: String,
-    /// `threshold`, or an ONNX model with its sidecar beside it.
+    /// `threshold`, an ONNX model with its sidecar beside it, or the folder of a trained model; a path or URL.
     #[arg(long, default_value = "threshold")]
     pub model: String,
+    /// Keep only these classes, by name or channel, such as dress,skirt; what the model's sidecar calls foreground unless
+    /// given.
+    #[arg(long, value_name = "CLASS,…", value_delimiter = ',')]
+    pub classes: Vec<String>,
     /// How outputs are called: a.jpg → a.png (stem) or a.jpg.png (full).
     #[arg(long = "name", value_name = "stem|full", default_value = "stem")]
     pub naming: String,

@@ -117,6 +117,7 @@ pub fn cutout(args: &CutoutArgs, desk: &Desk) -> Result<Answer, Refusal> {
         args.device.parse().map_err(|error: crate::runtime::Error| Refusal::usage(format!("--device: {error}")))?;
     settings.predict.session.device = device;
     settings.predict.accept_nc = args.accept_nc;
+    settings.predict.classes.clone_from(&args.classes);
     settings.runtime.clone_from(&args.runtime);
     let limit = args.max_quarantine.as_deref().map(Limit::parse).transpose();
     let limit = limit.map_err(|error| Refusal::usage(format!("--max-quarantine: {error}")))?;

@@ -290,8 +290,9 @@ fn cutout(section: &Section<'_>, options: &Options) -> Result<cutout::Settings, 
     if let Some(items) = section.number("shard_items")? {
         settings.shard_items = u32::try_from(items.max(1)).map_err(|_| section.error_at("shard_items", "too many"))?;
     }
-    let predict::Settings { session: SessionSettings { intra_threads, .. }, sessions, batch, accept_nc } =
+    let predict::Settings { session: SessionSettings { intra_threads, .. }, sessions, batch, accept_nc, classes } =
         &mut settings.predict;
+    *classes = section.texts("classes")?.unwrap_or_default();
     *intra_threads = section.number("session_threads")?.map_or(*intra_threads, |threads| threads.max(1) as usize);
     *sessions = section.number("sessions")?.map_or(*sessions, |sessions| sessions as usize);
     *batch = section.number("batch")?.map(|batch| batch.max(1) as usize);
