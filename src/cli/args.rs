@@ -1,5 +1,6 @@
 //! The words of the command line. Must not act on them.
 
+use super::evaluate::EvaluateArgs;
 use super::model_args::ModelCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -72,6 +73,8 @@ pub enum Command {
     Split(SplitArgs),
     /// Answer the questions in SQL files about the tables of a store.
     Stats(StatsArgs),
+    /// Measure a model on the masks of a split, or compare evaluated models.
+    Evaluate(Box<EvaluateArgs>),
     /// Remove the background of photos.
     Cutout(CutoutArgs),
     /// Masks as pictures.

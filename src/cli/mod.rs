@@ -3,6 +3,7 @@
 
 mod args;
 mod doctor;
+mod evaluate;
 mod exit;
 mod model;
 mod model_args;
@@ -180,6 +181,7 @@ fn name(command: &Command) -> &'static str {
         Command::Merge(_) => "merge",
         Command::Split(_) => "split",
         Command::Stats(_) => "stats",
+        Command::Evaluate(_) => "evaluate",
         Command::Cutout(_) => "cutout",
         Command::Masks(_) => "masks",
         Command::Model(_) => "model",
@@ -201,6 +203,7 @@ fn answer(command: Command, desk: &Desk) -> Result<Answer, Refusal> {
         Command::Merge(args) => stages::merge(&args, desk),
         Command::Split(args) => stages::split(&args, desk),
         Command::Stats(args) => stages::stats(&args, desk),
+        Command::Evaluate(args) => evaluate::evaluate(&args, desk),
         Command::Cutout(args) => stages::cutout(&args, desk),
         Command::Masks(args) => stages::masks(&args, desk),
         Command::Model(args) => model::model(&args, desk),
