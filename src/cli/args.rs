@@ -1,5 +1,6 @@
 //! The words of the command line. Must not act on them.
 
+use super::evaluate::EvaluateArgs;
 use super::model_args::ModelCommand;
 use super::train::TrainArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -75,6 +76,8 @@ pub enum Command {
     Stats(StatsArgs),
     /// Train a network on masks and photos, from where it stopped.
     Train(Box<TrainArgs>),
+    /// Measure a model on the masks of a split, or compare evaluated models.
+    Evaluate(Box<EvaluateArgs>),
     /// Remove the background of photos.
     Cutout(CutoutArgs),
     /// Masks as pictures.

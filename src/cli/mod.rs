@@ -3,6 +3,7 @@
 
 mod args;
 mod doctor;
+mod evaluate;
 mod exit;
 mod model;
 mod model_args;
@@ -182,6 +183,7 @@ fn name(command: &Command) -> &'static str {
         Command::Split(_) => "split",
         Command::Stats(_) => "stats",
         Command::Train(_) => "train",
+        Command::Evaluate(_) => "evaluate",
         Command::Cutout(_) => "cutout",
         Command::Masks(_) => "masks",
         Command::Model(_) => "model",
@@ -204,6 +206,7 @@ fn answer(command: Command, desk: &Desk) -> Result<Answer, Refusal> {
         Command::Split(args) => stages::split(&args, desk),
         Command::Stats(args) => stages::stats(&args, desk),
         Command::Train(args) => train::train(&args, desk),
+        Command::Evaluate(args) => evaluate::evaluate(&args, desk),
         Command::Cutout(args) => stages::cutout(&args, desk),
         Command::Masks(args) => stages::masks(&args, desk),
         Command::Model(args) => model::model(&args, desk),

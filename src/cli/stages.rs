@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// A stage alone: no run, no lock; a version that somebody else publishes at the same time is a conflict.
-fn alone(desk: &Desk, store: Store, stage: &str) -> Context {
+pub(super) fn alone(desk: &Desk, store: Store, stage: &str) -> Context {
     Context {
         tables: Tables::new(store),
         stage: stage.to_owned(),
@@ -36,7 +36,7 @@ fn alone(desk: &Desk, store: Store, stage: &str) -> Context {
 }
 
 /// Tells the end of a stage and makes its answer.
-fn reported(report: &Report, output: &str, desk: &Desk, stage: &str, start: Instant) -> Answer {
+pub(super) fn reported(report: &Report, output: &str, desk: &Desk, stage: &str, start: Instant) -> Answer {
     desk.events.emit(Event::StageFinished {
         stage: stage.to_owned(),
         counts: report.counts,

@@ -77,7 +77,7 @@ impl Settings {
 pub fn fingerprint(settings: &Settings, handle: &Handle) -> Result<Fingerprint, Error> {
     let model = choice(settings, handle)?;
     let predict::Settings { session, batch, classes, .. } = &settings.predict;
-    let fingerprint =Fingerprint::default()
+    let fingerprint = Fingerprint::default()
         .with("code", CODE_VERSION)
         .with("model", model.identity().map_err(|error| Error::Usage(error.to_string()))?)
         .with("session", format!("{session} batch={batch:?}"))
@@ -107,7 +107,10 @@ fn choice(settings: &Settings, handle: &Handle) -> Result<ModelChoice, Error> {
         other => other.map(Some),
     };
     let model = get(&name)?.ok_or_else(|| {
-        Error::Usage(format!("there is no model at {}; name an ONNX file, or the folder of a trained model", store.child(&name).url()))
+        Error::Usage(format!(
+            "there is no model at {}; name an ONNX file, or the folder of a trained model",
+            store.child(&name).url()
+        ))
     })?;
     let mut files = ModelFiles { name, model: model.to_vec(), sidecar: None };
     if let Some(text) = get(&files.sidecar_name())? {
