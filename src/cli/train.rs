@@ -2,6 +2,7 @@
 
 use super::{Answer, Desk, Refusal, stages};
 use crate::pipeline::{ComputeOn, InitFrom, Kind, Network, Training, network, words};
+use crate::stage::measure::wish::LookWish;
 use crate::stage::train::{Length, Settings, Validation};
 use clap::Args;
 use std::path::PathBuf;
@@ -70,11 +71,11 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N")]
     validate_images: Option<usize>,
     /// How validation looks at photos: whole, or slide.
-    #[arg(long, value_name = "whole|slide")]
-    look: Option<String>,
+    #[arg(long, value_name = "whole|slide", default_value = "slide")]
+    look: String,
     /// Pixels from one window to the next, for slide.
     #[arg(long)]
-    stride: Option<u64>,
+    stride: Option<usize>,
     /// Steps between checkpoints within an epoch.
     #[arg(long, value_name = "N")]
     checkpoint_steps: Option<u64>,
@@ -162,7 +163,8 @@ fn training(args: &TrainArgs, desk: &Desk) -> Result<Training, String> {
         _ => return Err("--ratio takes two numbers, such as 0.5,2".to_owned()),
     };
     settings.seed = args.seed;
-    let look = words::look(args.look.as_deref(), args.stride, None).map_err(|error| format!("--look: {error}"))?;
+    let mode = words::look(&args.look).map_err(|error| format!("--look: {error}"))?;
+    let look = LookWish { mode, stride: args.stride, ..LookWish::default() };
     let (every, images) = (args.validate_every, args.validate_images);
     settings.validation = (every > 0).then_some(Validation { look, every, images });
     settings.checkpoint_steps = args.checkpoint_steps;

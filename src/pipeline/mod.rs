@@ -1,6 +1,7 @@
 //! A pipeline file: text in, checked settings out; and what is to be done about an item. Must not run anything.
 
 mod error;
+mod evaluation;
 mod limit;
 mod params;
 pub mod plan;
@@ -10,6 +11,7 @@ mod training;
 pub mod words;
 
 pub use error::Error;
+pub use evaluation::{Comparison, Evaluation};
 pub use limit::Limit;
 pub use params::Params;
 pub use spec::{Given, Kind, Limits, Pipeline, StageSpec};

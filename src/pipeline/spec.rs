@@ -2,7 +2,7 @@
 //! Must not open a store.
 
 use super::section::{Section, Source};
-use super::{Error, Limit, Params, Training, training, words};
+use super::{Comparison, Error, Evaluation, Limit, Params, Training, evaluation, training, words};
 use crate::predict;
 use crate::runtime::SessionSettings;
 use crate::stage::{cutout, ingest, merge, split};
@@ -94,6 +94,10 @@ pub enum Kind {
     },
     /// Masks, splits and photos into a model.
     Train(Box<Training>),
+    /// A model and a split into figures.
+    Evaluate(Box<Evaluation>),
+    /// Figures of several models into a table.
+    Compare(Comparison),
     /// Photos into cutouts.
     Cutout(cutout::Settings),
 }
@@ -107,12 +111,14 @@ impl Kind {
             Self::Split { .. } => "split",
             Self::Stats { .. } => "stats",
             Self::Train(_) => "train",
+            Self::Evaluate(_) => "evaluate",
+            Self::Compare(_) => "compare",
             Self::Cutout(_) => "cutout",
         }
     }
 }
 
-const KINDS: [&str; 6] = ["ingest", "merge", "split", "stats", "train", "cutout"];
+const KINDS: [&str; 8] = ["ingest", "merge", "split", "stats", "train", "evaluate", "compare", "cutout"];
 
 /// What fills a file in.
 pub struct Given<'a> {
@@ -224,6 +230,8 @@ fn stage(section: &Section<'_>, options: &Options) -> Result<StageSpec, Error> {
         "split" => split(section, options)?,
         "stats" => Kind::Stats { sql: section.text("sql")?, options: options.clone() },
         "train" => Kind::Train(Box::new(training::read(section, &name, options)?)),
+        "evaluate" => Kind::Evaluate(Box::new(evaluation::read(section, options)?)),
+        "compare" => Kind::Compare(evaluation::read_comparison(section, options)?),
         "cutout" => Kind::Cutout(cutout(section, options)?),
         _ => {
             let hint = super::nearest(&word, KINDS);

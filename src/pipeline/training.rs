@@ -1,6 +1,7 @@
 //! A training as a pipeline file or a command line says it: names and places, nothing opened. Must not open a store.
 
 use super::Error;
+use super::evaluation::look;
 use super::section::Section;
 use super::words;
 use crate::graph::train::{CrossEntropy, Denominator, Precision, Recipe, Recompute, Sgd};
@@ -112,8 +113,7 @@ pub(super) fn read(section: &Section<'_>, name: &str, options: &Options) -> Resu
     settings.seed = section.number("seed")?.unwrap_or(settings.seed);
     let every = section.number("validate_every")?.unwrap_or(1);
     let images = section.number("validate_images")?.map(|images| images as usize);
-    let look = words::look(section.text("look")?.as_deref(), section.number("stride")?, section.pair("base")?);
-    let look = look.map_err(|detail| section.error_at("look", detail))?;
+    let look = look(section)?;
     settings.validation = (every > 0).then_some(Validation { look, every, images });
     settings.checkpoint_steps = section.number("checkpoint_steps")?.filter(|steps| *steps > 0);
     settings.keep.last = section.number("keep_last")?.map_or(settings.keep.last, |last| last as usize);

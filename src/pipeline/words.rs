@@ -2,7 +2,7 @@
 
 use super::nearest;
 use crate::graph::train::{Denominator, Precision, Recompute};
-use crate::stage::measure::look::{Look, Mode};
+use crate::stage::measure::wish::ModeWord;
 use crate::stage::merge::{Classes, Policy};
 use crate::stage::train::weights::Balance;
 use crate::stage::{ingest, merge};
@@ -58,20 +58,9 @@ pub fn ingest(
     Ok(())
 }
 
-/// How a network looks at photos: `whole`, or `slide` with a stride in pixels over photos of a base size.
-pub fn look(mode: Option<&str>, stride: Option<u64>, base: Option<(u32, u32)>) -> Result<Option<Look>, String> {
-    let mut look = match (mode, stride) {
-        (None, None) if base.is_none() => return Ok(None),
-        (Some("whole"), None) => Look::new(Mode::Whole),
-        (Some("whole"), Some(_)) => return Err("a whole photo has no stride; write slide".to_owned()),
-        (None | Some("slide"), Some(stride)) => Look::new(Mode::Slide { stride: (stride as usize, stride as usize) }),
-        (None | Some("slide"), None) => return Err("slide needs a stride, such as 480".to_owned()),
-        (Some(word), _) => return Err(format!("{word:?} is neither whole nor slide")),
-    };
-    if let Some((long, short)) = base {
-        look.base = (long as usize, short as usize);
-    }
-    Ok(Some(look))
+/// How a network looks at photos.
+pub fn look(word: &str) -> Result<ModeWord, String> {
+    find(word, [("whole", ModeWord::Whole), ("slide", ModeWord::Slide)])
 }
 
 /// The numbers of matrix products.

@@ -9,10 +9,10 @@ pub mod gc;
 mod heart;
 mod ledger;
 pub mod lock;
+mod models;
 pub mod preview;
 pub mod state;
 mod tables;
-mod training;
 pub mod work;
 
 pub use error::Error;

@@ -2,8 +2,11 @@
 
 use super::figures::Evaluation;
 use super::text::percent;
-use super::{FIGURES, SCHEMA};
-use crate::stage::Error;
+use super::{CODE_VERSION, FIGURES, SCHEMA};
+use crate::digest::Fingerprint;
+use crate::event::{Level, note};
+use crate::outcome::Counts;
+use crate::stage::{Context, Error, Report};
 use crate::storage::{self, Store};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -37,6 +40,50 @@ pub fn compare(models: &[Store]) -> Result<Comparison, Error> {
         })?);
     }
     Ok(Comparison { models: read })
+}
+
+/// The file of a comparison, below `models/`.
+const COMPARISON: &str = "comparison.json";
+
+/// What a comparison depends on: the figures of each model.
+pub fn fingerprint_of(models: &[Store]) -> Result<Fingerprint, Error> {
+    let compared = compare(models)?.models;
+    Ok(compared.iter().fold(Fingerprint::default().with("code", CODE_VERSION), |parts, model| {
+        parts.with(&format!("model {}", model.name), model.fingerprint.digest())
+    }))
+}
+
+/// What the last comparison that was kept depends on.
+pub fn last_comparison(context: &Context) -> Result<Option<Fingerprint>, Error> {
+    let store = context.tables.store().child("models");
+    let bytes = match store.wait(store.get(COMPARISON)) {
+        Ok(bytes) => bytes,
+        Err(storage::Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    // One that cannot be read is made anew.
+    let object: Option<Value> = serde_json::from_slice(&bytes).ok();
+    Ok(object.and_then(|mut object| serde_json::from_value(object["fingerprint"].take()).ok()))
+}
+
+/// Keeps a comparison as `models/comparison.txt` and `.json`.
+pub fn run_comparison(models: &[Store], wanted: &Fingerprint, context: &Context) -> Result<Report, Error> {
+    let comparison = compare(models)?;
+    if let Some(text) = comparison.unlike() {
+        note(&context.events, Level::Warn, text);
+    }
+    let mut object = comparison.json();
+    object["fingerprint"] = json!(wanted);
+    (context.fence)()?;
+    let store = context.tables.store().child("models");
+    let text = comparison.text();
+    store.wait(store.put("comparison.txt", text.into()))?;
+    store.wait(store.put(COMPARISON, format!("{object:#}\n").into()))?;
+    Ok(Report {
+        counts: Counts { ok: comparison.models.len() as u64, ..Counts::default() },
+        summary: format!("{} models side by side", comparison.models.len()),
+        artifacts: vec![store.child("comparison.txt").url().to_owned(), store.child(COMPARISON).url().to_owned()],
+    })
 }
 
 impl Comparison {

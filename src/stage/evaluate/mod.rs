@@ -16,17 +16,16 @@ mod floors;
 mod panel;
 mod rows;
 mod text;
-mod wish;
 
-pub use compare::{Comparison, compare};
+pub use compare::{Comparison, compare, fingerprint_of, last_comparison, run_comparison};
 pub use figures::{Common, Evaluation, Floors, Headline};
-pub use wish::{LookWish, ModeWord};
 
 use super::artifact::{ARTIFACT, Artifact, Local};
 use super::bench::Bench;
 use super::dataset::{self, Dataset, Item};
 use super::measure::network::{self, FILES, Network};
 use super::measure::photos::{Measured, Question, Seen, measure};
+use super::measure::wish::LookWish;
 use super::{Context, Error, Report, check};
 use crate::digest::{self, Fingerprint};
 use crate::event::{Event, Level, note};

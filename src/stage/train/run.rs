@@ -21,10 +21,8 @@ use crate::event::{Event, Level, note};
 use crate::graph::weights::{Outcome as Taken, Weights};
 use crate::outcome::Counts;
 use crate::runtime::Step;
-use crate::stage::artifact::Artifact;
 use crate::stage::bench::Bench;
 use crate::stage::dataset::{Dataset, tell_quarantined};
-use crate::stage::measure::look::{Look, Mode};
 use crate::stage::measure::network::Network;
 use crate::stage::measure::photos::{Question, measure};
 use crate::stage::{Context, Error, Report, check};
@@ -275,7 +273,7 @@ impl Training<'_> {
         let mut validation = None;
         if let (Some((step, _)), Some(val), Some(how)) = (eval, &self.val, &self.settings.validation) {
             let question = Question {
-                look: how.look.clone().unwrap_or_else(|| usual(&self.model.artifact)),
+                look: how.look.look(&self.model.artifact)?,
                 normalisation: self.model.normalisation,
                 boundary: false,
                 threads: self.context.threads,
@@ -420,11 +418,4 @@ fn sample_settings(settings: &Settings, model: &Model) -> SampleSettings {
         deviation: normalisation.deviation,
         ..settings.augmentation.clone()
     }
-}
-
-/// How the published figures of a network are made.
-fn usual(artifact: &Artifact) -> Look {
-    let share = if artifact.model.starts_with("setr") { 341 } else { 480 };
-    let [height, width] = artifact.size.map(|side| (side * share / 512).max(1));
-    Look::new(Mode::Slide { stride: (height, width) })
 }

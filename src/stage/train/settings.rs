@@ -6,7 +6,7 @@ use super::sample::SampleSettings;
 use super::schedule::Polynomial;
 use super::{Mismatch, outputs};
 use crate::digest::Fingerprint;
-use crate::stage::measure::look::Look;
+use crate::stage::measure::wish::LookWish;
 use crate::stage::tables::Tables;
 use crate::stage::{Context, Error, dataset};
 use crate::storage::Store;
@@ -56,7 +56,7 @@ impl Settings {
             oversample: 0.0,
             augmentation: SampleSettings::default(),
             seed: 1,
-            validation: Some(Validation { look: None, every: 1, images: None }),
+            validation: Some(Validation { look: LookWish::default(), every: 1, images: None }),
             checkpoint_steps: None,
             keep: Keep::default(),
             cache_bytes: u64::MAX,
@@ -127,8 +127,8 @@ impl Rates {
 /// How a training is validated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Validation {
-    /// How the network looks at a photo; as the network's published figures are made where it is not said.
-    pub look: Option<Look>,
+    /// How the network looks at a photo.
+    pub look: LookWish,
     /// Epochs from one to the next.
     pub every: u64,
     /// No more images than this.

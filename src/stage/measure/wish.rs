@@ -1,9 +1,9 @@
 //! How photos are to be looked at, as far as somebody asked for it; the rest follows from the model. Must not know photos.
 
+use super::look::{Look, Mode};
+use super::windows::{BASE, Size};
 use crate::stage::Error;
 use crate::stage::artifact::Artifact;
-use crate::stage::measure::look::{Look, Mode};
-use crate::stage::measure::windows::{BASE, Size};
 
 /// Whole or slid over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
