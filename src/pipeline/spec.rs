@@ -162,7 +162,11 @@ impl Pipeline {
             }
             named.insert(name.clone(), value.clone());
         }
-        let params = Params { named, environment };
+        let mut params = Params { named, environment };
+        let source = Source { file, text, params: &params };
+        if let Some(store) = Section::new(&source, "pipeline", 0, &root).text("store")? {
+            params.named.insert("store".to_owned(), store);
+        }
         let source = Source { file, text, params: &params };
         let mut pipeline = whole(&Section::new(&source, "pipeline", 0, &root), store_options)?;
         pipeline.file = file.display().to_string();

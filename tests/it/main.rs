@@ -27,4 +27,5 @@ mod stats;
 mod step;
 mod storage;
 mod tables;
+mod train;
 mod training;

@@ -96,11 +96,13 @@ pub struct Config {
 }
 
 /// Name, width, layers, heads.
-const VITS: [(&str, usize, usize, usize); 4] =
-    [("t", 192, 12, 3), ("s", 384, 12, 6), ("b", 768, 12, 12), ("l", 1024, 24, 16)];
+const VITS: [(&str, usize, usize, usize); 5] =
+    [("xs", 96, 4, 3), ("t", 192, 12, 3), ("s", 384, 12, 6), ("b", 768, 12, 12), ("l", 1024, 24, 16)];
 
 /// Names without the suffix of the patch.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 13] = [
+    "segmenter-vit-xs-mask",
+    "segmenter-vit-xs-linear",
     "segmenter-vit-t-mask",
     "segmenter-vit-s-mask",
     "segmenter-vit-b-mask",
@@ -116,16 +118,18 @@ const NAMES: [&str; 11] = [
 
 impl Config {
     /// A published network by its name, as mmsegmentation defines it, with nothing dropped at random:
-    /// `segmenter-vit-{t,s,b,l}-{mask,linear}` and `setr-{naive,pup,mla}` (ViT-L), with patches of 16 pixels, or of 8
-    /// with `/8` behind the name. `size` is height and width of the pictures.
+    /// `segmenter-vit-{t,s,b,l}-{mask,linear}` and `setr-{naive,pup,mla}` (ViT-L), with patches of 16 pixels, or of 8 or
+    /// 4 with `/8` or `/4` behind the name; and `segmenter-vit-xs-{mask,linear}`, which nobody published: small enough to
+    /// be trained on a processor. `size` is height and width of the pictures.
     pub fn named(name: &str, classes: usize, size: (usize, usize)) -> Result<Self, Error> {
         let (base, patch) = match name.split_once('/') {
             None => (name, 16),
+            Some((base, "4")) => (base, 4),
             Some((base, "8")) => (base, 8),
             Some((base, "16")) => (base, 16),
             Some((base, other)) => {
                 let detail =
-                    format!("`{name}` asks for patches of `{other}` pixels; `{base}/8` and `{base}` (16) are known");
+                    format!("`{name}` asks for patches of `{other}` pixels; `{base}/4`, `{base}/8` and `{base}` (16) are known");
                 return Err(Error::Network { detail });
             }
         };
