@@ -1,5 +1,5 @@
 #!/bin/bash
-# Trains' collective calls on several ranks, as a job starts them: under mpiexec of Open MPI and of MPICH, which it takes
+# The collective calls of training, on several ranks as a job starts them: under mpiexec of Open MPI and of MPICH, which it takes
 # from PyPI into .mpi (ignored), and with NCCL as far as that goes without a GPU: tests/ranks/stand_in.c is in its place.
 # Each must give bit-equal sums in the order of the ranks, and end the whole job when one rank fails or is killed.
 #
