@@ -10,13 +10,14 @@
 //! | F2 | `stage` |
 //! | F1c | `predict` |
 //! | F1b | `page` |
-//! | F1a | `graph`, `runtime`, `table`, `image`, `storage` |
+//! | F1a | `graph`, `runtime`, `collective`, `table`, `image`, `storage` |
 //! | F0 | `event`, `outcome`, `id`, `digest`, `cancel`, `clock` |
 #![warn(missing_docs)]
 
 pub mod cancel;
 pub mod cli;
 pub mod clock;
+pub mod collective;
 pub mod digest;
 pub mod event;
 pub mod graph;

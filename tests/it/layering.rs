@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Rooms from the ground up; those in one row do not see each other, but for the plain values of the ground.
 const FLOORS: [&[&str]; 8] = [
     &["cancel", "clock", "digest", "event", "id", "outcome"],
-    &["graph", "runtime", "table", "image", "storage"],
+    &["graph", "runtime", "collective", "table", "image", "storage"],
     &["page"],
     &["predict"],
     &["stage"],
