@@ -26,5 +26,6 @@ mod split;
 mod stats;
 mod step;
 mod storage;
+mod sync_batch_norm;
 mod tables;
 mod training;
