@@ -130,7 +130,8 @@ impl<'a> Plan<'a> {
                 continue;
             }
             let Some(target) = outputs().filter_map(|output| self.first_reader(output)).min() else { continue };
-            let saved: usize = outputs().filter(|output| self.readers.contains_key(output)).map(|o| self.bytes(o)).sum();
+            let saved: usize =
+                outputs().filter(|output| self.readers.contains_key(output)).map(|o| self.bytes(o)).sum();
             let sources: BTreeSet<Value> = node.inputs.iter().flatten().map(|input| self.root(*input)).collect();
             let carried = |source: &Value| {
                 let reads = |reader: &usize| *reader != index && self.levels.get(*reader) >= Some(&target);

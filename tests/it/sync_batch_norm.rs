@@ -9,7 +9,7 @@ use selvedge::graph::onnx::{Source, encode};
 use selvedge::graph::train::{Precision, Recipe, Recompute, Trainee};
 use selvedge::graph::weights::{Weights, read_weights};
 use selvedge::graph::{
-    BatchNorm, Element, Graph, ImportSettings, Segment, Tensor, Value, batch_norm_train, cut, import,
+    BatchNorm, Element, Graph, ImportSettings, Node, Segment, Tensor, Value, batch_norm_train, cut, import,
 };
 use selvedge::runtime::{Array, Device, Model, SessionSettings, State, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,14 +150,55 @@ fn segments_run_in_turn_give_the_bits_of_the_whole() {
             let segments = cut(&graph, &at).unwrap();
             assert!(segments.len() > 5, "{name}: {} segments", segments.len());
             let named: BTreeSet<&String> = segments.iter().flat_map(|segment| &segment.cuts).collect();
-            assert_eq!(named, at.iter().map(|value| graph.name(*value).to_owned()).collect::<BTreeSet<_>>().iter().collect());
+            assert_eq!(
+                named,
+                at.iter().map(|value| graph.name(*value).to_owned()).collect::<BTreeSet<_>>().iter().collect()
+            );
+            same_nodes(&graph, &segments);
             let mut given = together(&mut opened(segments), &[held]).remove(0);
             given.retain(|name, _| whole.contains_key(name));
-        for (output, array) in &given {
-            if *array != whole[output] { println!("A {recompute:?} {name}: {output} {:e}", apart(&array.to_f32().unwrap(), &whole[output].to_f32().unwrap())); }
-        }
+            same_numbers(&given, &whole, name == "setr_mla", name);
         }
     }
+}
+
+/// ONNX Runtime moves transposes through everything that it can before it computes, as far as the graph goes; so the
+/// rows of a batch norm behind a product of tokens may be summed along another axis in a segment than in the whole. With
+/// its optimisation off all networks agree to the bit; as it is, those that have such a product agree in all but rounding.
+fn same_numbers(given: &Arrays, whole: &Arrays, moved: bool, what: &str) {
+    assert_eq!(given.keys().collect::<Vec<_>>(), whole.keys().collect::<Vec<_>>(), "{what}");
+    if !moved {
+        let other: Vec<&String> =
+            given.iter().filter(|(name, array)| **array != whole[*name]).map(|(n, _)| n).collect();
+        assert!(other.is_empty(), "{what}: {other:?}");
+    }
+    let all = |arrays: &Arrays| -> Vec<f32> {
+        let gradients = arrays.iter().filter(|(name, _)| name.starts_with("gradient/"));
+        gradients.flat_map(|(_, array)| array.to_f32().unwrap()).collect()
+    };
+    let apart = apart(&all(given), &all(whole));
+    assert!(apart < 2e-6, "{what}: {apart:e}");
+}
+
+/// Each node of the whole stands in one segment, as it was; those that only show a value in another shape in as many as
+/// read them.
+fn same_nodes(whole: &Graph, segments: &[Segment]) {
+    let told = |graph: &Graph, node: &Node| {
+        let input = |input: &Option<Value>| {
+            let name = graph.name((*input)?);
+            Some(name.strip_prefix("carry/").unwrap_or(name).to_owned())
+        };
+        (node.op.clone(), node.inputs.iter().map(input).collect::<Vec<_>>(), node.attributes.clone())
+    };
+    let wanted: BTreeMap<&String, _> = whole.live().into_iter().map(|node| (&node.name, told(whole, node))).collect();
+    let mut seen = BTreeSet::new();
+    for segment in segments {
+        for node in segment.graph.nodes() {
+            assert_eq!(told(&segment.graph, node), wanted[&node.name], "{}", node.name);
+            assert!(seen.insert(node.name.clone()) || node.op == "Reshape", "{} stands in two segments", node.name);
+        }
+    }
+    assert!(wanted.keys().all(|name| seen.contains(*name)));
 }
 
 #[test]
@@ -170,16 +211,14 @@ fn one_rank_alone_computes_what_it_does_without_segments() {
         let whole = run(&mut open(&trainee.gradient(&recipe, false).unwrap()), &held);
         let mut given = together(&mut opened(trainee.synchronised(&recipe, 1).unwrap()), &[held]).remove(0);
         given.retain(|name, _| whole.contains_key(name));
-        assert_eq!(given.keys().collect::<Vec<_>>(), whole.keys().collect::<Vec<_>>());
-        for (output, array) in &given {
-            if *array != whole[output] { println!("{name}: {output} {:e}", apart(&array.to_f32().unwrap(), &whole[output].to_f32().unwrap())); }
-        }
+        same_numbers(&given, &whole, ["setr_naive", "setr_mla"].contains(&name), name);
     }
 }
 
 #[test]
 fn two_ranks_have_the_gradients_losses_counts_and_statistics_of_one_with_both_batches() {
-    for (name, cuts) in [("segmenter_mask", 0), ("segmenter_linear", 0), ("setr_naive", 4), ("setr_pup", 8), ("setr_mla", 8)]
+    for (name, cuts) in
+        [("segmenter_mask", 0), ("segmenter_linear", 0), ("setr_naive", 4), ("setr_pup", 8), ("setr_mla", 8)]
     {
         let file = golden(name);
         let (all, half) = (trainee(&file, 2), trainee(&file, 1));
@@ -291,7 +330,8 @@ fn a_mean_a_thousand_times_the_deviation_costs_no_more_digits_than_on_one_rank()
         let mut graph = Graph::new();
         let x = graph.input("x", Element::F32, &[batch, 3, 5, 7]).unwrap();
         let mut channels = |name: &str| graph.input(name, Element::F32, &[3]).unwrap();
-        let [scale, bias, running_mean, running_var] = ["scale", "bias", "running_mean", "running_var"].map(&mut channels);
+        let [scale, bias, running_mean, running_var] =
+            ["scale", "bias", "running_mean", "running_var"].map(&mut channels);
         let norm = BatchNorm { scale, bias, running_mean, running_var, momentum: 0.5, epsilon: 1e-5 };
         (batch_norm_train(&mut graph, x, &norm).unwrap(), graph, x)
     };
