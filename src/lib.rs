@@ -23,6 +23,7 @@ pub mod graph;
 pub mod id;
 pub mod image;
 pub mod outcome;
+pub mod page;
 pub mod pipeline;
 pub mod predict;
 pub mod reporter;

@@ -9,6 +9,7 @@ use crate::graph::train::{CrossEntropy, Denominator, Precision, Recipe, Recomput
 use crate::graph::weights::{Weights, write_safetensors};
 use crate::runtime::{self, Runtime};
 use crate::stage;
+use crate::stage::artifact::NetworkSettings;
 use crate::stage::bench::Bench;
 use crate::stage::model::compare::Verdict;
 use crate::stage::model::convert::{ConvertSettings, convert, naming};
@@ -76,20 +77,18 @@ fn listed(paths: &[PathBuf]) -> Vec<String> {
 }
 
 fn export_network(args: &ExportArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let settings = ExportSettings {
+    let network = NetworkSettings {
         arch: args.arch.clone(),
         classes: args.classes,
         size: size(&args.size)?,
         batch: args.batch,
-        init: args.init.clone(),
         seed: args.seed,
         recipe: recipe(&args.recipe, args.loss_over),
         head_rate: args.head_rate,
         drop_path: args.drop_path,
         dropout: args.dropout,
-        out: args.out.clone(),
-        force: args.force,
     };
+    let settings = ExportSettings { network, init: args.init.clone(), out: args.out.clone(), force: args.force };
     let exported = export(&settings, &desk.cancel)?;
     let table = match args.init {
         Some(_) => exported.table(),

@@ -15,12 +15,14 @@ mod exif;
 mod formats;
 mod geometry;
 mod jpeg;
+pub mod lettering;
 mod matte;
 mod orient;
 mod png_file;
 mod probe;
 pub mod raster;
 pub mod spans;
+pub mod taps;
 mod threshold;
 
 pub use compose::compose;

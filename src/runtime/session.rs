@@ -29,6 +29,17 @@ pub struct ValueInfo {
     pub shape: Vec<Dimension>,
 }
 
+impl ValueInfo {
+    /// The lengths of the axes, where all are fixed.
+    pub fn fixed(&self) -> Option<Vec<usize>> {
+        let length = |dimension: &Dimension| match dimension {
+            Dimension::Fixed(length) => Some(*length),
+            Dimension::Dynamic(_) => None,
+        };
+        self.shape.iter().map(length).collect()
+    }
+}
+
 impl fmt::Display for ValueInfo {
     /// `input.1 f32 1×3×320×320`, with `?` for an axis of any length.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,6 +4,7 @@
 pub mod artifact;
 pub mod bench;
 pub mod cutout;
+pub mod dataset;
 pub mod ingest;
 pub mod masks;
 pub mod measure;

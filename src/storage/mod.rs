@@ -44,6 +44,7 @@ use remote::Remote;
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -130,6 +131,14 @@ impl Store {
     /// Whether it is a local folder: there an error of one file is that file's matter, not the store's.
     pub fn is_folder(&self) -> bool {
         matches!(self.backend, Backend::Folder(_))
+    }
+
+    /// Its folder, if it is a local one.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match &self.backend {
+            Backend::Folder(folder) => Some(folder.path(&self.prefix)),
+            Backend::Memory(_) | Backend::Remote(_) => None,
+        }
     }
 
     /// The runtime that waits, for opening further stores.

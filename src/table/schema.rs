@@ -31,7 +31,8 @@ impl Table {
 }
 
 /// Every table there is.
-pub static ALL: [&Table; 7] = [&ANNOTATIONS, &QUARANTINE, &MASKS, &SPLITS, &LEDGER, &ATTEMPTS, &ITEMS];
+pub static ALL: [&Table; 9] =
+    [&ANNOTATIONS, &QUARANTINE, &MASKS, &SPLITS, &IMAGES, &HISTORY, &LEDGER, &ATTEMPTS, &ITEMS];
 
 /// One CSV row that passed.
 pub static ANNOTATIONS: Table = Table { name: "annotations", major: 1, minor: 0, columns: annotations };
@@ -41,6 +42,10 @@ pub static QUARANTINE: Table = Table { name: "quarantine", major: 1, minor: 0, c
 pub static MASKS: Table = Table { name: "masks", major: 1, minor: 0, columns: masks };
 /// One image, and the part of the data it belongs to.
 pub static SPLITS: Table = Table { name: "splits", major: 1, minor: 0, columns: splits };
+/// One photo that was decoded, and what came of it.
+pub static IMAGES: Table = Table { name: "images", major: 1, minor: 0, columns: images };
+/// One step of a training, or the end of an epoch.
+pub static HISTORY: Table = Table { name: "history", major: 1, minor: 0, columns: history };
 /// Exactly one current row per input key, sorted by key.
 pub static LEDGER: Table = Table { name: "ledger", major: 1, minor: 0, columns: ledger };
 /// One attempt at one item; appended by each run and never read to plan.
@@ -108,6 +113,35 @@ fn masks() -> Vec<Field> {
 
 fn splits() -> Vec<Field> {
     vec![text("image_id"), text("split"), text("group")]
+}
+
+fn images() -> Vec<Field> {
+    vec![
+        text("key"), // below the folder of the photos
+        text("etag"),
+        number("size", DataType::UInt64),   // bytes
+        number("height", DataType::UInt32), // pixels as stored; 0 where it could not be decoded
+        number("width", DataType::UInt32),
+        text("format"), // as sniffed; empty where unknown
+        optional_text("reason"),
+        text("detail"),
+    ]
+}
+
+fn history() -> Vec<Field> {
+    let share = |name: &str| Field::new(name, DataType::Float32, true);
+    vec![
+        number("step", DataType::UInt64),   // steps of the optimiser that are done, from 1
+        number("epoch", DataType::Float64), // epochs that are done, with their fraction
+        text("part"),                       // `train` for a step, `val` for a validation
+        share("loss"),                      // mean over the pixels of the step's batch; of all heads together
+        share("learning_rate"),
+        share("pixel_accuracy"),                   // 0–1: of the batch, or of the validation
+        share("mean_iou"),                         // 0–1: of the batch, or of the validation
+        share("foreground_iou"),                   // 0–1, validation only
+        number("seconds", DataType::Float32),      // wall time of the step or validation
+        number("wait_seconds", DataType::Float32), // of which waited for data
+    ]
 }
 
 /// What the ledger and the attempts both say of an item.

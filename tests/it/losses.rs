@@ -118,7 +118,7 @@ fn descents_are_pytorchs() {
             let inputs = [
                 ("p", p),
                 ("momentum/p", momentum.clone()),
-                ("gradient/p", array(&thrice)),
+                ("accumulated/p", array(&thrice)),
                 ("learning_rate", Array::scalar(rate)),
                 ("gradient_scale", Array::scalar(1.0 / 3.0)),
             ];

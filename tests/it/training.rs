@@ -163,10 +163,6 @@ fn gradients_added_up_and_an_update_come_to_what_one_step_does() {
     for _ in 0..2 {
         gradient.run(&mut parts, &[("image", &image), ("label", &label)], &[], &Cancel::default()).unwrap();
     }
-    for parameter in &trainee.parameters {
-        let sum = parts.get(&format!("accumulated/{}", parameter.name)).unwrap();
-        parts.set(&format!("gradient/{}", parameter.name), &sum).unwrap();
-    }
     let mut update = open(&trainee.update(&recipe).unwrap(), &next(trained(&trainee)));
     let half = Array::scalar(0.5);
     let inputs = [("learning_rate", &rate), ("gradient_scale", &half)];

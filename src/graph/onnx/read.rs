@@ -81,6 +81,12 @@ impl Source {
         Ok(found)
     }
 
+    /// The names of all inputs and outputs.
+    pub fn names(&self) -> Vec<String> {
+        let values = self.model.graph.iter().flat_map(|graph| graph.input.iter().chain(&graph.output));
+        values.filter_map(|info| info.name.clone()).collect()
+    }
+
     /// The axes of the inputs whose length the file leaves open: input, axis, and the word for the length.
     pub fn open_axes(&self) -> Vec<(String, usize, String)> {
         let mut found = Vec::new();

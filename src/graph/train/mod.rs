@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | step | `image` f32 `[B,3,H,W]`, `label` u8 `[B,H,W]`, `learning_rate` f32, every `NAME`, `momentum/NAME`, masks | `loss`, `loss/HEAD`, `counts` i64 `[3,C]`, `next/NAME`, `next/momentum/NAME` |
 //! | gradient | `image`, `label`, every `NAME`, `accumulated/NAME`, masks | `loss`, `loss/HEAD`, `counts`, `gradient/NAME`, `next/NAME` of running statistics |
-//! | update | `learning_rate`, `gradient_scale` f32, every parameter's `NAME`, `momentum/NAME`, `gradient/NAME` | `next/NAME`, `next/momentum/NAME` |
+//! | update | `learning_rate`, `gradient_scale` f32, every parameter's `NAME`, `momentum/NAME`, `accumulated/NAME` | `next/NAME`, `next/momentum/NAME` |
 //!
 //! [`Trainee::synchronised`] gives the gradient graph in segments, for ranks that share the statistics of their batches.
 //!
@@ -262,7 +262,7 @@ impl Trainee {
         for parameter in &self.parameters {
             let kind = self.graph.kind(parameter.value).clone();
             let value = g.input(&parameter.name, kind.element, &kind.dims)?;
-            let gradient = g.input(&format!("gradient/{}", parameter.name), kind.element, &kind.dims)?;
+            let gradient = g.input(&format!("accumulated/{}", parameter.name), kind.element, &kind.dims)?;
             gradients.push(g.mul(gradient, share)?);
             parameters.push(Trained { value, ..parameter.clone() });
         }

@@ -24,7 +24,7 @@ pub fn read_weights(path: &Path) -> Result<Weights, Error> {
 }
 
 /// As [`read_weights`], of bytes that `what` names in errors.
-pub(super) fn read_bytes(what: &str, bytes: &Bytes) -> Result<Weights, Error> {
+pub fn read_bytes(what: &str, bytes: &Bytes) -> Result<Weights, Error> {
     let broken = |detail| Error::Format { what: what.into(), wanted: "safetensors file or PyTorch checkpoint", detail };
     let weights = match kind(bytes) {
         Kind::Safetensors => safetensors_file::read(what, bytes),

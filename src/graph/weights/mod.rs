@@ -14,13 +14,13 @@ mod safetensors_file;
 mod values;
 mod vit_names;
 
-pub use file::{Weights, read_weights};
+pub use file::{Weights, read_bytes, read_weights};
 pub use fit::{GRID, Line, Outcome, Report, Role, Wanted, fit};
 pub use init::{Init, init, init_for};
 pub use names::{Naming, detect, from_canonical, to_canonical};
 pub use pth::write_pth;
 pub use resize::{Grid, resize_positions};
-pub use safetensors_file::write_safetensors;
+pub use safetensors_file::{encode_safetensors, write_safetensors};
 
 pub(crate) use super::disk::map_file;
 

@@ -34,15 +34,33 @@ pub(super) fn read(what: &str, bytes: &Bytes) -> Result<Weights, Error> {
 /// Writes a safetensors file: the same weights give the same bytes. Elements of more bytes come first, so that every
 /// tensor starts at a multiple of its element size; then names in order.
 pub fn write_safetensors(path: &Path, weights: &Weights) -> Result<(), Error> {
-    let mut order: Vec<(&String, &Tensor)> = weights.tensors.iter().collect();
-    order.sort_by_key(|(name, tensor)| (Reverse(tensor.element().size()), *name));
-    let header = header(weights, &order)?;
+    let (header, order) = layout(weights)?;
     replace(path, |out| {
         let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(|e| Error::file(path, &e));
-        put(&(header.len() as u64).to_le_bytes())?;
         put(&header)?;
         order.iter().try_for_each(|(_, tensor)| put(tensor.data()))
     })
+}
+
+/// The bytes of a safetensors file, as [`write_safetensors`] writes them.
+pub fn encode_safetensors(weights: &Weights) -> Result<Vec<u8>, Error> {
+    let (mut bytes, order) = layout(weights)?;
+    bytes.reserve_exact(order.iter().map(|(_, tensor)| tensor.data().len()).sum());
+    order.iter().for_each(|(_, tensor)| bytes.extend_from_slice(tensor.data()));
+    Ok(bytes)
+}
+
+/// Tensors by their names, in the order of the file.
+type Order<'a> = Vec<(&'a String, &'a Tensor)>;
+
+/// What comes before the tensors, and the order that they come in.
+fn layout(weights: &Weights) -> Result<(Vec<u8>, Order<'_>), Error> {
+    let mut order: Order<'_> = weights.tensors.iter().collect();
+    order.sort_by_key(|(name, tensor)| (Reverse(tensor.element().size()), *name));
+    let header = header(weights, &order)?;
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header);
+    Ok((bytes, order))
 }
 
 fn header(weights: &Weights, order: &[(&String, &Tensor)]) -> Result<Vec<u8>, Error> {

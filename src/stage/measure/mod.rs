@@ -4,7 +4,11 @@
 
 pub mod boundary;
 pub mod confusion;
+pub mod enlarge;
 pub mod legend;
+pub mod look;
+pub mod network;
+pub mod photos;
 pub mod windows;
 
 /// Why something cannot be evaluated: what was given does not fit together.

@@ -55,15 +55,13 @@ pub fn differentiate(path: &Path, settings: &DifferentiateSettings, cancel: &Can
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let artifact = Artifact::new(&name, &trainee, &settings.recipe, None);
     let parameters = artifact.parameters;
-    let graphs = vec![
-        ("train_step.onnx", trainee.step(&settings.recipe)?),
-        ("grad.onnx", trainee.gradient(&settings.recipe, false)?),
-        ("update.onnx", trainee.update(&settings.recipe)?),
-    ];
     prepare(&settings.out)?;
+    let mut names = artifact.write_graph(&settings.out, "train_step.onnx", trainee.step(&settings.recipe)?)?;
+    names.extend(artifact.write_graph(&settings.out, "grad.onnx", trainee.gradient(&settings.recipe, false)?)?);
+    names.extend(artifact.write_graph(&settings.out, "update.onnx", trainee.update(&settings.recipe)?)?);
     let running = imported.running.iter().map(|running| &running.now);
     let tensors = imported.parameters.iter().chain(running).map(|held| (held.name.clone(), held.tensor.clone()));
     let weights = Weights { tensors: tensors.collect(), metadata: BTreeMap::new() };
-    let files = artifact.write(&settings.out, graphs, &weights, Vec::new(), cancel)?;
+    let files = artifact.seal(&settings.out, names, &weights, cancel)?;
     Ok(Differentiated { files, notes: imported.notes, tensors: trainee.parameters.len(), parameters })
 }

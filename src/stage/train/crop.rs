@@ -3,9 +3,9 @@
 
 use super::draws::Draws;
 use super::label::Label;
-use super::resize::{Axis, nearest};
 use super::sample::{IGNORED, SampleSettings};
 use crate::image::Error;
+use crate::image::taps::{Axis, nearest};
 
 /// What a sample shows of its photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -99,8 +99,8 @@ impl<'a> Label<'a> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::resize::{Axis, nearest};
     use super::*;
+    use crate::image::taps::{Axis, nearest};
     use proptest::prelude::*;
 
     proptest! {

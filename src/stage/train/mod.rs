@@ -1,18 +1,32 @@
-//! The training loop: which pictures come when, at which rate, with which weights and draws. Must not know how a model is
-//! evaluated on full pictures.
+//! masks, splits and photos → a trained model: which pictures come when, at which rate, with which weights and draws; steps,
+//! validations and checkpoints. Killed at any moment, it goes on from its last checkpoint as if it had never stopped. Must
+//! not know how graphs are made.
 
+mod cache;
+mod checkpoint;
 mod crop;
 mod distort;
 mod draws;
+mod history;
 mod kept;
 mod label;
+mod loader;
 pub mod masks;
+pub mod model;
 pub mod order;
+mod outputs;
 mod picture;
-mod resize;
+mod progress;
+mod run;
 pub mod sample;
 pub mod schedule;
+mod settings;
+mod stepper;
 pub mod weights;
+
+pub use checkpoint::Keep;
+pub use run::run;
+pub use settings::{Length, Rates, Settings, Validation, fingerprint, last};
 
 /// Why training cannot go on as it was set: the settings do not fit together, or do not fit the data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

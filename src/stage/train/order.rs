@@ -13,6 +13,7 @@ use super::Mismatch;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The samples of each epoch.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,6 +87,40 @@ impl Order {
             (Some(samples), batch) if batch > 0 => Ok(samples.div_ceil(batch)),
             _ => Err(too_many()),
         }
+    }
+
+    /// The steps, up to the last one, after which every so many epochs have ended; the last one is among them.
+    pub fn ends(&self, steps: u64, batch: usize, every: u64) -> BTreeSet<u64> {
+        let mut ends = BTreeSet::from([steps]);
+        let mut samples = 0_u64;
+        for epoch in 0.. {
+            samples = samples.saturating_add(self.epoch_len(epoch));
+            let step = samples.div_ceil(batch.max(1) as u64);
+            if step >= steps {
+                break;
+            }
+            if (epoch + 1).is_multiple_of(every.max(1)) {
+                ends.insert(step);
+            }
+        }
+        ends
+    }
+
+    /// Where so many samples beyond a place lie.
+    pub fn after(&self, place: Place, samples: u64) -> Place {
+        let mut place = Place { position: place.position + samples, ..place };
+        loop {
+            let length = self.epoch_len(place.epoch);
+            if place.position < length {
+                return place;
+            }
+            place = Place { epoch: place.epoch + 1, position: place.position - length };
+        }
+    }
+
+    /// Epochs that are done at a place, with their fraction.
+    pub fn epochs(&self, place: Place) -> f64 {
+        place.epoch as f64 + place.position as f64 / self.epoch_len(place.epoch).max(1) as f64
     }
 
     /// The random numbers of an epoch: seed, epoch and what they are for are the key.

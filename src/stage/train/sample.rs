@@ -7,8 +7,8 @@
 
 use super::distort::distort;
 use super::label::Label;
-use super::resize::{bilinear, nearest};
 use crate::image::raster::ClassSpans;
+use crate::image::taps::{bilinear, nearest};
 use crate::image::{DecodedImage, Error};
 
 pub use super::crop::Window;
@@ -149,7 +149,7 @@ pub fn sample(
     let (rows, columns) = (nearest(masks.height, window.rows()), nearest(masks.width, window.columns()));
     classes.paint(&columns, &rows, label, settings.crop.1 as usize);
 
-    let mut seen = bilinear(photo, &window)?;
+    let mut seen = bilinear(photo.rgb, (photo.width, photo.height), window.rows(), window.columns())?;
     if let Some(distortion) = draws.distortion.as_ref().filter(|_| settings.distort) {
         distort(&mut seen, distortion);
     }

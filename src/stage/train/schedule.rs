@@ -9,6 +9,7 @@ pub struct Polynomial {
     floor: f64,
     power: f64,
     steps: u64,
+    warm_up: u64,
 }
 
 impl Polynomial {
@@ -30,7 +31,12 @@ impl Polynomial {
         if steps == 0 {
             return Err(Mismatch("there is no step to train; give at least one epoch or step".to_owned()));
         }
-        Ok(Self { start, floor, power, steps })
+        Ok(Self { start, floor, power, steps, warm_up: 0 })
+    }
+
+    /// The same, but that the first `steps` steps come up to it in a straight line from nothing.
+    pub fn with_warm_up(self, steps: u64) -> Self {
+        Self { warm_up: steps, ..self }
     }
 
     /// The rate of a step, counted from 0. Steps beyond the last have the floor.
@@ -42,7 +48,11 @@ impl Polynomial {
     /// this is less than `multiplier` times [`Self::rate`].
     pub fn rate_of(&self, multiplier: f64, step: u64) -> f64 {
         let left = 1.0 - step.min(self.steps) as f64 / self.steps as f64;
-        (self.start * multiplier - self.floor) * left.powf(self.power) + self.floor
+        let rate = (self.start * multiplier - self.floor) * left.powf(self.power) + self.floor;
+        match step < self.warm_up {
+            true => rate * (step + 1) as f64 / self.warm_up as f64,
+            false => rate,
+        }
     }
 
     /// How many steps there are.

@@ -1,23 +1,24 @@
-//! Resizing as the reference does it, but only the window that is seen: two taps an axis whatever the reduction, in the
-//! fixed point of OpenCV, so that a sample has the very bytes that the recipe's numbers were trained on. Must not know why
-//! the window lies where it lies.
+//! Resizing as the pipelines do it that networks are trained by, but only the window that is seen: two taps an axis whatever
+//! the reduction, in the fixed point of OpenCV, so that a network has the very bytes that its recipe's numbers were trained
+//! on. Must not know why the window lies where it lies.
 
-use super::crop::Window;
-use super::sample::Photo;
-use crate::image::Error;
+use super::Error;
+use super::error::area;
 
 /// The weight of a whole pixel.
 const ONE: f32 = 2048.0;
 
 /// The part of one axis that is seen, in pixels after the resize.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Axis {
-    /// Pixels of the whole axis.
-    pub(super) target: u32,
-    pub(super) first: u32,
-    pub(super) count: u32,
+pub struct Axis {
+    /// Pixels of the whole axis, at least 1.
+    pub target: u32,
+    /// The first pixel that is seen.
+    pub first: u32,
+    /// How many are seen.
+    pub count: u32,
     /// Whether the last pixel comes first.
-    pub(super) reversed: bool,
+    pub reversed: bool,
 }
 
 impl Axis {
@@ -34,7 +35,7 @@ impl Axis {
 }
 
 /// The source pixel of each pixel seen, for class numbers: that at its upper left corner, not its middle.
-pub(super) fn nearest(source: u32, axis: Axis) -> Vec<u32> {
+pub fn nearest(source: u32, axis: Axis) -> Vec<u32> {
     let step = axis.step(source);
     axis.pixels().map(|pixel| ((f64::from(pixel) * step).floor() as u32).min(source.saturating_sub(1))).collect()
 }
@@ -67,11 +68,16 @@ fn taps(source: u32, axis: Axis, sharp: bool) -> Vec<Tap> {
         .collect()
 }
 
-/// The window of the resized photo: `window.height × window.width × 3` bytes, mirrored where it says so. A photo that was
-/// shrunk beforehand is simply resized from its own size.
-pub(super) fn bilinear(photo: Photo<'_>, window: &Window) -> Result<Vec<u8>, Error> {
-    let columns = taps(photo.width, window.columns(), true);
-    let rows = taps(photo.height, window.rows(), false);
+/// A window of a resized picture: `rows.count × columns.count × 3` bytes. The picture is `height × width × 3` bytes,
+/// row-major; `size` is its (width, height).
+pub fn bilinear(rgb: &[u8], size: (u32, u32), rows: Axis, columns: Axis) -> Result<Vec<u8>, Error> {
+    Error::expect_len("picture to resize", rgb.len(), area(size.0, size.1, 3))?;
+    if rgb.is_empty() || rows.target == 0 || columns.target == 0 {
+        let detail = format!("from {} × {} to {} × {} pixels", size.0, size.1, columns.target, rows.target);
+        return Err(Error::Shape { what: "size to resize", detail });
+    }
+    let columns = taps(size.0, columns, true);
+    let rows = taps(size.1, rows, false);
     let row_len = columns.len() * 3;
     let mut seen = vec![0_u8; rows.len() * row_len];
     // The two source rows needed last, narrowed; an enlarged photo needs each of them several times.
@@ -84,7 +90,7 @@ pub(super) fn bilinear(photo: Photo<'_>, window: &Window) -> Result<Vec<u8>, Err
         }
         for ((held, narrowed), row) in held.iter_mut().zip(&mut narrowed).zip(tap.pixels) {
             if *held != Some(row) {
-                narrow(row_of(photo, row)?, &columns, narrowed);
+                narrow(row_of(rgb, size.0, row)?, &columns, narrowed);
                 *held = Some(row);
             }
         }
@@ -101,12 +107,12 @@ pub(super) fn bilinear(photo: Photo<'_>, window: &Window) -> Result<Vec<u8>, Err
     Ok(seen)
 }
 
-fn row_of(photo: Photo<'_>, row: usize) -> Result<&[[u8; 3]], Error> {
-    let len = photo.width as usize * 3;
-    let bytes = photo.rgb.get(row * len..).and_then(|rest| rest.get(..len));
+fn row_of(rgb: &[u8], width: u32, row: usize) -> Result<&[[u8; 3]], Error> {
+    let len = width as usize * 3;
+    let bytes = row.checked_mul(len).and_then(|at| rgb.get(at..)).and_then(|rest| rest.get(..len));
     bytes.map(|bytes| bytes.as_chunks().0).ok_or_else(|| Error::Shape {
-        what: "photo of a sample",
-        detail: format!("{} bytes, and no row {row} of {} pixels", photo.rgb.len(), photo.width),
+        what: "picture to resize",
+        detail: format!("{} bytes, and no row {row} of {width} pixels", rgb.len()),
     })
 }
 

@@ -1,5 +1,11 @@
 //! The folder that a model is exported into: its graphs, its weights, and `artifact.toml`, which says what they are and is
-//! written last. Must not know how graphs are made.
+//! written last. Shared by the stages that make, train and use models. Must not know how graphs are made.
+
+mod network;
+mod transfer;
+
+pub use network::{Network, NetworkSettings};
+pub use transfer::{Local, publish};
 
 use super::Error;
 use crate::cancel::Cancel;
@@ -17,6 +23,8 @@ use std::path::{Path, PathBuf};
 
 /// The name of the description.
 pub const ARTIFACT: &str = "artifact.toml";
+/// The name of the weights.
+pub const WEIGHTS: &str = "weights.safetensors";
 /// The version of its form: readers refuse another.
 pub const SCHEMA: &str = "artifact/1.0";
 
@@ -184,37 +192,34 @@ impl Artifact {
         }
     }
 
-    /// Writes the graphs by their file names, the weights, and at last the description. Gives the paths.
-    pub fn write(
+    /// Writes a graph under its file name, with what it belongs to in its metadata. Gives the names of the files written.
+    pub fn write_graph(&self, folder: &Path, name: &str, mut graph: Graph) -> Result<Vec<String>, Error> {
+        graph.metadata.insert("selvedge.schema".to_owned(), SCHEMA.to_owned());
+        graph.metadata.insert("selvedge.model".to_owned(), self.model.clone());
+        graph.metadata.insert("selvedge.graph".to_owned(), name.trim_end_matches(".onnx").to_owned());
+        let paths = write_model(&graph, &self.model, &folder.join(name))?;
+        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(paths.iter().map(name).collect())
+    }
+
+    /// Writes the weights, and as the last thing the description with the digests of `files` and of the weights. Gives the
+    /// paths of them all.
+    pub fn seal(
         mut self,
         folder: &Path,
-        graphs: Vec<(&str, Graph)>,
+        files: Vec<String>,
         weights: &Weights,
-        texts: Vec<(&str, String)>,
         cancel: &Cancel,
     ) -> Result<Vec<PathBuf>, Error> {
-        let mut paths = Vec::new();
-        let mut kept = BTreeMap::from([("selvedge.schema".to_owned(), SCHEMA.to_owned())]);
-        kept.insert("selvedge.model".to_owned(), self.model.clone());
-        for (name, mut graph) in graphs {
+        write_safetensors(&folder.join(WEIGHTS), weights)?;
+        self.files.clear();
+        let mut paths = Vec::with_capacity(files.len() + 2);
+        for name in files.into_iter().chain([WEIGHTS.to_owned()]) {
             check(cancel)?;
-            graph.metadata.extend(kept.clone());
-            graph.metadata.insert("selvedge.graph".to_owned(), name.trim_end_matches(".onnx").to_owned());
-            paths.extend(write_model(&graph, &self.model, &folder.join(name))?);
-        }
-        let path = folder.join("weights.safetensors");
-        write_safetensors(&path, weights)?;
-        paths.push(path);
-        for (name, text) in texts {
-            let path = folder.join(name);
-            put(&path, &text)?;
-            paths.push(path);
-        }
-        for path in &paths {
-            check(cancel)?;
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let bytes = map_file(path)?;
+            let path = folder.join(&name);
+            let bytes = map_file(&path)?;
             self.files.insert(name, File { bytes: bytes.len() as u64, blake3: digest::of(&bytes) });
+            paths.push(path);
         }
         let text = toml::to_string(&self).map_err(|error| Error::Failed(format!("{ARTIFACT}: {error}")))?;
         let path = folder.join(ARTIFACT);
@@ -224,7 +229,8 @@ impl Artifact {
     }
 }
 
-fn put(path: &Path, text: &str) -> Result<(), Error> {
+/// Writes a small file, whole or not at all.
+pub fn put(path: &Path, text: &str) -> Result<(), Error> {
     Ok(replace(path, |file| file.write_all(text.as_bytes()).map_err(|error| graph::Error::file(path, &error)))?)
 }
 

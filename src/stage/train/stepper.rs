@@ -1,0 +1,217 @@
+//! One step of a training, in one graph or in several passes and an update, over a state that stays on the device. Must not
+//! know where batches come from.
+
+use super::loader::{Batch, Portion};
+use super::masks::Draws;
+use super::model::Model;
+use crate::cancel::Cancel;
+use crate::graph::Tensor;
+use crate::graph::weights::Weights;
+use crate::runtime::{Array, Element, State, Step};
+use crate::stage::Error;
+use crate::stage::artifact::{Artifact, Mask};
+use crate::stage::bench::{Bench, array, tensor};
+use std::collections::BTreeMap;
+
+/// Where the loss scale of 16-bit training begins.
+const LOSS_SCALE: f32 = 65536.0;
+
+/// The opened graphs of a training and what they carry from step to step.
+pub struct Stepper {
+    graphs: Graphs,
+    /// Parameters, momenta, statistics, and what is added up.
+    pub state: State,
+    /// Names of the state that a checkpoint holds.
+    kept: Vec<String>,
+    /// Names that gradients are added up under, with their shapes.
+    sums: Vec<(String, Vec<usize>)>,
+    masks: Vec<Mask>,
+    size: [usize; 2],
+    portion: Portion,
+}
+
+enum Graphs {
+    Whole(Box<Step>),
+    Parts { gradient: Box<Step>, update: Box<Step> },
+}
+
+/// What a step said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// The mean loss over the pixels of this process's share.
+    pub loss: f32,
+    /// Of each class: pixels right, predicted, labelled.
+    pub counts: [Vec<u64>; 3],
+}
+
+impl Said {
+    /// The share of labelled pixels that are right, 0–1.
+    pub fn pixel_accuracy(&self) -> Option<f32> {
+        let [right, _, labelled] = &self.counts;
+        share(right.iter().sum(), labelled.iter().sum())
+    }
+
+    /// The mean over the classes of pixels right of those predicted or labelled, 0–1.
+    pub fn mean_iou(&self) -> Option<f32> {
+        let [right, predicted, labelled] = &self.counts;
+        let classes = right.iter().zip(predicted).zip(labelled);
+        let shares: Vec<f32> = classes
+            .filter_map(|((right, predicted), labelled)| share(*right, (predicted + labelled).saturating_sub(*right)))
+            .collect();
+        (!shares.is_empty()).then(|| shares.iter().sum::<f32>() / shares.len() as f32)
+    }
+}
+
+fn share(part: u64, whole: u64) -> Option<f32> {
+    (whole > 0).then(|| (part as f64 / whole as f64) as f32)
+}
+
+impl Stepper {
+    /// Opens the graphs and puts `weights` into the state; of a checkpoint, momenta are among them.
+    pub fn open(model: &Model, weights: &Weights, portion: Portion, bench: &Bench) -> Result<Self, Error> {
+        let graphs = match portion.ranks * portion.passes {
+            1 => Graphs::Whole(Box::new(model.step("train_step", bench)?)),
+            _ => Graphs::Parts {
+                gradient: Box::new(model.step("grad", bench)?),
+                update: Box::new(model.step("update", bench)?),
+            },
+        };
+        let steps: Vec<&Step> = match &graphs {
+            Graphs::Whole(step) => vec![step],
+            Graphs::Parts { gradient, update } => vec![gradient, update],
+        };
+        let device = steps.first().map_or(bench.device, |step| step.placement().device);
+        let mut state = State::new(&bench.runtime, device)?;
+        let (mut kept, mut sums) = (Vec::new(), BTreeMap::new());
+        for input in steps.iter().flat_map(|step| step.inputs()) {
+            let name = input.name.as_str();
+            let dims = || input.fixed().unwrap_or_default();
+            let value = match weights.tensors.get(name) {
+                Some(tensor) => array(tensor)?,
+                None if name.starts_with("momentum/") => array(&Tensor::full(&dims(), 0.0))?,
+                None if name.starts_with("accumulated/") => {
+                    sums.insert(name.to_owned(), dims());
+                    array(&Tensor::full(&dims(), 0.0))?
+                }
+                None if name == "loss_scale" => Array::scalar(LOSS_SCALE),
+                None => continue,
+            };
+            if state.contains(name) {
+                continue;
+            }
+            state.set(name, &value)?;
+            if !name.starts_with("accumulated/") {
+                kept.push(name.to_owned());
+            }
+        }
+        // What no step reads is kept all the same, so that the model is whole.
+        for (name, tensor) in &weights.tensors {
+            if !state.contains(name) {
+                state.set(name, &array(tensor)?)?;
+                kept.push(name.clone());
+            }
+        }
+        let Artifact { masks, size, .. } = &model.artifact;
+        let sums = sums.into_iter().collect();
+        Ok(Self { graphs, state, kept, sums, masks: masks.clone(), size: *size, portion })
+    }
+
+    /// Trains on the passes of one step. A step that fails or is cancelled leaves parameters and momenta as they were.
+    pub fn step(&mut self, passes: &[Batch], rate: f32, draws: Draws, cancel: &Cancel) -> Result<Said, Error> {
+        let mut said: Option<Said> = None;
+        if let Graphs::Parts { .. } = &self.graphs {
+            for (name, dims) in &self.sums {
+                self.state.set(name, &array(&Tensor::full(dims, 0.0))?)?;
+            }
+        }
+        for batch in passes {
+            let mut inputs = self.inputs(batch, draws)?;
+            let step = match &mut self.graphs {
+                Graphs::Whole(step) => {
+                    inputs.push(("learning_rate".to_owned(), Array::scalar(rate)));
+                    step
+                }
+                Graphs::Parts { gradient, .. } => gradient,
+            };
+            let inputs: Vec<(&str, &Array)> = inputs.iter().map(|(name, array)| (name.as_str(), array)).collect();
+            let replies = step.run(&mut self.state, &inputs, &["loss", "counts"], cancel)?;
+            said = Some(add(said, &replies)?);
+        }
+        let Some(mut said) = said else { return Err(Error::Failed("a step without a batch".to_owned())) };
+        said.loss /= passes.len() as f32;
+        if let Graphs::Parts { update, .. } = &mut self.graphs {
+            let (rate, share) =
+                (Array::scalar(rate), Array::scalar(1.0 / (self.portion.ranks * self.portion.passes) as f32));
+            update.run(&mut self.state, &[("learning_rate", &rate), ("gradient_scale", &share)], &[], cancel)?;
+        }
+        Ok(said)
+    }
+
+    fn inputs(&self, batch: &Batch, draws: Draws) -> Result<Vec<(String, Array)>, Error> {
+        let pictures = batch.slots.len();
+        let [height, width] = self.size;
+        let mut inputs = vec![
+            ("image".to_owned(), Array::from_f32(&[pictures, 3, height, width], &batch.images)?),
+            ("label".to_owned(), Array::u8(&[pictures, height, width], batch.labels.clone())?),
+        ];
+        for mask in &self.masks {
+            let drawn = match mask.kind.as_str() {
+                "paths" => Array::from_f32(&mask.dims, &draws.paths(&mask.name, &mask.keep, &batch.slots)?)?,
+                _ => {
+                    let keep = mask.keep.first().copied().unwrap_or(1.0);
+                    Array::u8(&mask.dims, draws.numbers(&mask.name, keep, &mask.dims, &batch.slots)?)?
+                }
+            };
+            inputs.push((mask.name.clone(), drawn));
+        }
+        Ok(inputs)
+    }
+
+    /// What a checkpoint holds: everything that later steps depend on. An error if a number of it is not finite.
+    pub fn save(&self) -> Result<Weights, Error> {
+        let mut saved = Weights::default();
+        for name in &self.kept {
+            let value = tensor(&self.state.get(name)?)?;
+            if value.to_f64().iter().any(|number| !number.is_finite()) {
+                return Err(Error::Failed(format!("{name} holds a number that is not finite")));
+            }
+            saved.tensors.insert(name.clone(), value);
+        }
+        Ok(saved)
+    }
+}
+
+/// What a model consists of, of all that a checkpoint holds.
+pub fn weights_of(saved: &Weights) -> Weights {
+    let mut weights = saved.clone();
+    weights.tensors.retain(|name, _| !name.starts_with("momentum/") && name != "loss_scale");
+    weights
+}
+
+fn add(said: Option<Said>, replies: &[Array]) -> Result<Said, Error> {
+    let [loss, counts] = replies else { return Err(Error::Failed("a step answered something else".to_owned())) };
+    let loss = loss.to_f32()?.first().copied().unwrap_or(f32::NAN);
+    let counts = numbers(counts)?;
+    let classes = counts.len() / 3;
+    let mut rows = counts.chunks_exact(classes.max(1)).map(<[u64]>::to_vec);
+    let mut row = || rows.next().unwrap_or_default();
+    let counts = [row(), row(), row()];
+    Ok(match said {
+        None => Said { loss, counts },
+        Some(mut sum) => {
+            sum.loss += loss;
+            for (sum, more) in sum.counts.iter_mut().flatten().zip(counts.iter().flatten()) {
+                *sum += more;
+            }
+            sum
+        }
+    })
+}
+
+fn numbers(counts: &Array) -> Result<Vec<u64>, Error> {
+    if counts.element() != Element::I64 {
+        return Err(Error::Failed(format!("the counts of a step are {}", counts.element().name())));
+    }
+    let (words, _) = counts.data().as_chunks::<8>();
+    Ok(words.iter().map(|word| u64::try_from(i64::from_le_bytes(*word)).unwrap_or(0)).collect())
+}
