@@ -1,16 +1,19 @@
 //! A graph cut at some of its values into a list of ordinary graphs that are run one after the other, for whoever must do
 //! something with those values in between: add them up over ranks. Must not know why, nor who runs the parts.
 //!
-//! What reads a cut value stands in a later segment than what makes it, and a segment holds no two nodes of which one
-//! needs a cut value that the other takes part in; so cuts that do not need each other share a segment. What is an output
-//! is computed as early as can be. Everything else is computed in the first segment that reads it, unless carrying its
-//! result there takes fewer bytes than carrying what it is made of. Values under another shape are never carried beside
-//! the values themselves: such nodes cost nothing, and are made again in each segment that reads them.
+//! What reads a cut value stands in a later segment than what makes it, and cuts that do not need each other share a
+//! segment. Cut values and outputs are computed as early as can be. Everything else is computed where the fewest bytes
+//! have to be carried from segment to segment, at each of the borders, and where that leaves a choice, early: so what a
+//! gradient makes of an activation is not carried beside it, however large. Values under another shape are not carried
+//! beside the values themselves either: such nodes cost nothing, and are made again in each segment that reads them.
+
+mod flow;
 
 use super::Error;
 use super::ir::{Graph, Node, Value};
 use super::memory::shares_input;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use flow::{Network, UNCUT};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// A part of a cut graph. Its inputs are those of the whole that it needs, under their own names, then `carried_in`; its
 /// outputs are `cuts`, those of the whole that it computes, and what of `carried_out` is not among these.
@@ -50,7 +53,7 @@ struct Plan<'a> {
     /// By node. A view has that of what it shows.
     levels: Vec<usize>,
     /// The nodes that read a value, itself or through views.
-    readers: HashMap<Value, Vec<usize>>,
+    readers: BTreeMap<Value, Vec<usize>>,
 }
 
 impl<'a> Plan<'a> {
@@ -63,7 +66,7 @@ impl<'a> Plan<'a> {
             outputs: graph.outputs().iter().copied().collect(),
             views: vec![false; nodes.len()],
             levels: vec![0; nodes.len()],
-            readers: HashMap::new(),
+            readers: BTreeMap::new(),
             nodes,
         };
         for (index, node) in plan.nodes.iter().enumerate() {
@@ -76,7 +79,7 @@ impl<'a> Plan<'a> {
             });
         }
         plan.set_earliest();
-        plan.set_latest();
+        plan.place();
         Ok(plan)
     }
 
@@ -121,41 +124,53 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// From the last node to the first, so that where the readers stand is settled.
-    fn set_latest(&mut self) {
-        for (index, node) in self.nodes.clone().into_iter().enumerate().rev() {
-            let outputs = || node.outputs.iter().flatten().copied();
-            let level = self.levels.get(index).copied().unwrap_or(0);
-            if self.views.get(index) == Some(&true) || outputs().any(|output| self.is_fixed(output)) {
-                continue;
-            }
-            let Some(target) = outputs().filter_map(|output| self.first_reader(output)).min() else { continue };
-            let saved: usize =
-                outputs().filter(|output| self.readers.contains_key(output)).map(|o| self.bytes(o)).sum();
-            let sources: BTreeSet<Value> = node.inputs.iter().flatten().map(|input| self.root(*input)).collect();
-            let carried = |source: &Value| {
-                let reads = |reader: &usize| *reader != index && self.levels.get(*reader) >= Some(&target);
-                !self.makers.contains_key(source)
-                    || self.readers.get(source).is_some_and(|readers| readers.iter().any(reads))
-            };
-            let cost: usize = sources.iter().filter(|source| !carried(source)).map(|source| self.bytes(*source)).sum();
-            if let Some(own) = self.levels.get_mut(index).filter(|_| target > level && cost <= saved) {
-                *own = target;
+    /// A node stands in the first segment behind whose end it is early.
+    fn place(&mut self) {
+        let last = self.levels.iter().copied().max().unwrap_or(0);
+        let mut placed = vec![last; self.nodes.len()];
+        for level in (0..last).rev() {
+            for (own, early) in placed.iter_mut().zip(self.early(level)) {
+                if early {
+                    *own = level;
+                }
             }
         }
+        self.levels = placed;
     }
 
-    fn first_reader(&self, value: Value) -> Option<usize> {
-        self.readers.get(&value)?.iter().filter_map(|reader| self.levels.get(*reader).copied()).min()
+    /// By node, whether it is computed before the end of a segment. What needs a later cut value is not, what must be
+    /// early is, with everything that it needs; and of all ways to part the others it is one in which the values that
+    /// are read on both sides have the fewest bytes. A value that is read twice is carried once.
+    fn early(&self, level: usize) -> Vec<bool> {
+        let count = self.nodes.len();
+        let (source, sink) = (count, count + 1);
+        let mut network = Network::new(count + 2 + self.readers.len());
+        for (index, (node, own)) in self.nodes.iter().zip(&self.levels).enumerate() {
+            if *own > level {
+                network.pipe(index, sink, UNCUT);
+            } else if node.outputs.iter().flatten().any(|output| self.is_fixed(*output)) {
+                network.pipe(source, index, UNCUT);
+            }
+        }
+        let made = self.readers.iter().filter_map(|(value, readers)| Some((value, readers, *self.makers.get(value)?)));
+        for (at, (value, readers, maker)) in made.enumerate() {
+            let carried = count + 2 + at;
+            network.pipe(maker, carried, self.bytes(*value));
+            for reader in readers {
+                network.pipe(carried, *reader, UNCUT);
+                network.pipe(*reader, maker, UNCUT);
+            }
+        }
+        network.source_side(source, sink)
     }
 
     fn last_reader(&self, value: Value) -> Option<usize> {
         self.readers.get(&value)?.iter().filter_map(|reader| self.levels.get(*reader).copied()).max()
     }
 
-    fn bytes(&self, value: Value) -> usize {
+    fn bytes(&self, value: Value) -> u64 {
         let kind = self.graph.kind(value);
-        kind.len().saturating_mul(kind.element.size())
+        kind.len().saturating_mul(kind.element.size()).try_into().unwrap_or(UNCUT)
     }
 
     /// Under which name a value leaves its segment.

@@ -22,6 +22,7 @@ mod runs;
 mod runtime;
 mod s3;
 mod sample;
+mod segments;
 mod split;
 mod stats;
 mod step;
