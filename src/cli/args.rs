@@ -1,6 +1,8 @@
 //! The words of the command line. Must not act on them.
 
+use super::evaluate::EvaluateArgs;
 use super::model_args::ModelCommand;
+use super::train::TrainArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -72,6 +74,10 @@ pub enum Command {
     Split(SplitArgs),
     /// Answer the questions in SQL files about the tables of a store.
     Stats(StatsArgs),
+    /// Train a network on masks and photos, from where it stopped.
+    Train(Box<TrainArgs>),
+    /// Measure a model on the masks of a split, or compare evaluated models.
+    Evaluate(Box<EvaluateArgs>),
     /// Remove the background of photos.
     Cutout(CutoutArgs),
     /// Masks as pictures.
@@ -289,9 +295,13 @@ pub struct CutoutArgs {
     /// The folder or prefix for the cutouts; or, for one photo, a file name that ends in .png.
     #[arg(long, value_name = "OUT")]
     pub out: String,
-    /// `threshold`, or an ONNX model with its sidecar beside it.
+    /// `threshold`, an ONNX model with its sidecar beside it, or the folder of a trained model; a path or URL.
     #[arg(long, default_value = "threshold")]
     pub model: String,
+    /// Keep only these classes, by name or channel, such as dress,skirt; what the model's sidecar calls foreground unless
+    /// given.
+    #[arg(long, value_name = "CLASS,…", value_delimiter = ',')]
+    pub classes: Vec<String>,
     /// How outputs are called: a.jpg → a.png (stem) or a.jpg.png (full).
     #[arg(long = "name", value_name = "stem|full", default_value = "stem")]
     pub naming: String,

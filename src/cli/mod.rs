@@ -3,11 +3,13 @@
 
 mod args;
 mod doctor;
+mod evaluate;
 mod exit;
 mod model;
 mod model_args;
 mod runs;
 mod stages;
+mod train;
 
 use crate::cancel::{Cancel, Cause};
 use crate::event::Events;
@@ -180,6 +182,8 @@ fn name(command: &Command) -> &'static str {
         Command::Merge(_) => "merge",
         Command::Split(_) => "split",
         Command::Stats(_) => "stats",
+        Command::Train(_) => "train",
+        Command::Evaluate(_) => "evaluate",
         Command::Cutout(_) => "cutout",
         Command::Masks(_) => "masks",
         Command::Model(_) => "model",
@@ -201,6 +205,8 @@ fn answer(command: Command, desk: &Desk) -> Result<Answer, Refusal> {
         Command::Merge(args) => stages::merge(&args, desk),
         Command::Split(args) => stages::split(&args, desk),
         Command::Stats(args) => stages::stats(&args, desk),
+        Command::Train(args) => train::train(&args, desk),
+        Command::Evaluate(args) => evaluate::evaluate(&args, desk),
         Command::Cutout(args) => stages::cutout(&args, desk),
         Command::Masks(args) => stages::masks(&args, desk),
         Command::Model(args) => model::model(&args, desk),

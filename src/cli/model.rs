@@ -160,7 +160,7 @@ fn fetch_weights(args: &FetchArgs, desk: &Desk) -> Result<Answer, Refusal> {
     Ok(Answer::new(Exit::Done, fetched.to_string()).with(fields))
 }
 
-fn workbench(flag: Option<&Path>, device: &str, desk: &Desk) -> Result<Bench, Refusal> {
+pub(super) fn workbench(flag: Option<&Path>, device: &str, desk: &Desk) -> Result<Bench, Refusal> {
     let environment = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
     let library = runtime::locate(flag, environment.as_deref()).map_err(stage::Error::from)?;
     let runtime = Runtime::load(&library).map_err(stage::Error::from)?;

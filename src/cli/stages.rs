@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// A stage alone: no run, no lock; a version that somebody else publishes at the same time is a conflict.
-fn alone(desk: &Desk, store: Store, stage: &str) -> Context {
+pub(super) fn alone(desk: &Desk, store: Store, stage: &str) -> Context {
     Context {
         tables: Tables::new(store),
         stage: stage.to_owned(),
@@ -36,7 +36,7 @@ fn alone(desk: &Desk, store: Store, stage: &str) -> Context {
 }
 
 /// Tells the end of a stage and makes its answer.
-fn reported(report: &Report, output: &str, desk: &Desk, stage: &str, start: Instant) -> Answer {
+pub(super) fn reported(report: &Report, output: &str, desk: &Desk, stage: &str, start: Instant) -> Answer {
     desk.events.emit(Event::StageFinished {
         stage: stage.to_owned(),
         counts: report.counts,
@@ -50,7 +50,7 @@ fn reported(report: &Report, output: &str, desk: &Desk, stage: &str, start: Inst
 }
 
 /// Runs a stage that makes a table, whether or not the table is there already.
-fn make(kind: &Kind, store: Store, desk: &Desk) -> Result<Answer, Refusal> {
+pub fn make(kind: &Kind, store: Store, desk: &Desk) -> Result<Answer, Refusal> {
     let (url, start) = (store.url().to_owned(), Instant::now());
     let (report, _) = runner::table_stage(kind, &alone(desk, store, kind.word()))?;
     Ok(reported(&report, &url, desk, kind.word(), start))
@@ -117,6 +117,7 @@ pub fn cutout(args: &CutoutArgs, desk: &Desk) -> Result<Answer, Refusal> {
         args.device.parse().map_err(|error: crate::runtime::Error| Refusal::usage(format!("--device: {error}")))?;
     settings.predict.session.device = device;
     settings.predict.accept_nc = args.accept_nc;
+    settings.predict.classes.clone_from(&args.classes);
     settings.runtime.clone_from(&args.runtime);
     let limit = args.max_quarantine.as_deref().map(Limit::parse).transpose();
     let limit = limit.map_err(|error| Refusal::usage(format!("--max-quarantine: {error}")))?;

@@ -73,7 +73,7 @@ impl Chart {
     pub fn svg(&self) -> String {
         let points = self.curves.iter().flat_map(|curve| &curve.points).chain(self.mark.iter().map(|mark| &mark.point));
         let finite: Vec<(f64, f64)> = points.copied().filter(is_finite).collect();
-        let x = Axis::over(finite.iter().map(|(x, _)| *x));
+        let x = Axis::over(finite.iter().map(|(x, _)| *x)).ending_with(finite.iter().map(|(x, _)| *x));
         let y = Axis::over(finite.iter().map(|(_, y)| *y));
         let mut svg = head(&self.title, &self.description);
         self.axes(&mut svg, &x, &y);
@@ -137,7 +137,7 @@ fn is_finite((x, y): &(f64, f64)) -> bool {
     x.is_finite() && y.is_finite()
 }
 
-/// The range of an axis, ending at round numbers.
+/// The range of an axis, and the distance of its ticks, which lie at round numbers.
 struct Axis {
     first: f64,
     last: f64,
@@ -145,6 +145,7 @@ struct Axis {
 }
 
 impl Axis {
+    /// Over all values, from a tick to a tick.
     fn over(values: impl Iterator<Item = f64>) -> Self {
         let (mut low, mut high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
             // Beyond these no step can be told from the next one.
@@ -165,9 +166,17 @@ impl Axis {
         Self { first: (low / step).floor() * step, last: (high / step).ceil() * step, step }
     }
 
+    /// From the least value to the greatest and no further, if there are two.
+    fn ending_with(self, values: impl Iterator<Item = f64> + Clone) -> Self {
+        let (low, high) = (values.clone().fold(f64::INFINITY, f64::min), values.fold(f64::NEG_INFINITY, f64::max));
+        let fits = high - low > self.step && low >= self.first && high <= self.last;
+        if fits { Self { first: low, last: high, ..self } } else { self }
+    }
+
     fn ticks(&self) -> impl Iterator<Item = f64> {
-        let count = ((self.last - self.first) / self.step).round().min(4.0 * TICKS) as usize;
-        (0..=count).map(|index| self.first + index as f64 * self.step)
+        let first = (self.first / self.step - 1e-6).ceil();
+        let count = ((self.last / self.step + 1e-6).floor() - first).clamp(0.0, 4.0 * TICKS) as usize;
+        (0..=count).map(move |index| (first + index as f64) * self.step)
     }
 
     /// Where a value lies between two edges.

@@ -1,17 +1,21 @@
 //! A pipeline file: text in, checked settings out; and what is to be done about an item. Must not run anything.
 
 mod error;
+mod evaluation;
 mod limit;
 mod params;
 pub mod plan;
 mod section;
 mod spec;
+mod training;
 pub mod words;
 
 pub use error::Error;
+pub use evaluation::{Comparison, Evaluation};
 pub use limit::Limit;
 pub use params::Params;
 pub use spec::{Given, Kind, Limits, Pipeline, StageSpec};
+pub use training::{ComputeOn, InitFrom, Network, Training, network};
 
 /// `, did you mean X?` when a known word is near the one given; else the list of known words.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {

@@ -102,6 +102,26 @@ impl<'a> Section<'a> {
         Ok(Some(texts))
     }
 
+    /// A number.
+    pub fn float(&self, key: &'static str) -> Result<Option<f64>, Error> {
+        let Some((value, offset)) = self.get(key) else { return Ok(None) };
+        let number = number_text(value.get_ref()).and_then(|text| text.replace('_', "").parse().ok());
+        number.map(Some).ok_or_else(|| self.wrong(key, offset, value.get_ref(), "a number"))
+    }
+
+    /// Two whole numbers.
+    pub fn pair(&self, key: &'static str) -> Result<Option<(u32, u32)>, Error> {
+        let Some(numbers) = self.floats(key)? else { return Ok(None) };
+        let whole = |number: f64| (number.fract() == 0.0 && (0.0..=4e9).contains(&number)).then_some(number as u32);
+        match numbers.as_slice() {
+            [one, other] => match (whole(*one), whole(*other)) {
+                (Some(one), Some(other)) => Ok(Some((one, other))),
+                _ => Err(self.error_at(key, "takes two whole numbers")),
+            },
+            _ => Err(self.error_at(key, "takes two whole numbers")),
+        }
+    }
+
     /// A list of numbers.
     pub fn floats(&self, key: &'static str) -> Result<Option<Vec<f64>>, Error> {
         let Some((value, offset)) = self.get(key) else { return Ok(None) };

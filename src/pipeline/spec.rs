@@ -2,7 +2,7 @@
 //! Must not open a store.
 
 use super::section::{Section, Source};
-use super::{Error, Limit, Params, words};
+use super::{Comparison, Error, Evaluation, Limit, Params, Training, evaluation, training, words};
 use crate::predict;
 use crate::runtime::SessionSettings;
 use crate::stage::{cutout, ingest, merge, split};
@@ -92,6 +92,12 @@ pub enum Kind {
         /// Options of that store.
         options: Options,
     },
+    /// Masks, splits and photos into a model.
+    Train(Box<Training>),
+    /// A model and a split into figures.
+    Evaluate(Box<Evaluation>),
+    /// Figures of several models into a table.
+    Compare(Comparison),
     /// Photos into cutouts.
     Cutout(cutout::Settings),
 }
@@ -104,12 +110,15 @@ impl Kind {
             Self::Merge { .. } => "merge",
             Self::Split { .. } => "split",
             Self::Stats { .. } => "stats",
+            Self::Train(_) => "train",
+            Self::Evaluate(_) => "evaluate",
+            Self::Compare(_) => "compare",
             Self::Cutout(_) => "cutout",
         }
     }
 }
 
-const KINDS: [&str; 5] = ["ingest", "merge", "split", "stats", "cutout"];
+const KINDS: [&str; 8] = ["ingest", "merge", "split", "stats", "train", "evaluate", "compare", "cutout"];
 
 /// What fills a file in.
 pub struct Given<'a> {
@@ -214,18 +223,21 @@ fn limit(section: &Section<'_>) -> Result<Option<Limit>, Error> {
 
 fn stage(section: &Section<'_>, options: &Options) -> Result<StageSpec, Error> {
     let word = section.required_text("kind")?;
+    let name = section.text("name")?.unwrap_or_else(|| word.clone());
     let kind = match word.as_str() {
         "ingest" => ingest(section, options)?,
         "merge" => merge(section, options)?,
         "split" => split(section, options)?,
         "stats" => Kind::Stats { sql: section.text("sql")?, options: options.clone() },
+        "train" => Kind::Train(Box::new(training::read(section, &name, options)?)),
+        "evaluate" => Kind::Evaluate(Box::new(evaluation::read(section, options)?)),
+        "compare" => Kind::Compare(evaluation::read_comparison(section, options)?),
         "cutout" => Kind::Cutout(cutout(section, options)?),
         _ => {
             let hint = super::nearest(&word, KINDS);
             return Err(section.error_at("kind", format!("there is no stage {word:?}{hint}")));
         }
     };
-    let name = section.text("name")?.unwrap_or(word);
     if name.is_empty() || name.contains(['/', ' ']) {
         return Err(section.error_at("name", "a stage's name holds neither / nor spaces"));
     }
@@ -286,8 +298,9 @@ fn cutout(section: &Section<'_>, options: &Options) -> Result<cutout::Settings, 
     if let Some(items) = section.number("shard_items")? {
         settings.shard_items = u32::try_from(items.max(1)).map_err(|_| section.error_at("shard_items", "too many"))?;
     }
-    let predict::Settings { session: SessionSettings { intra_threads, .. }, sessions, batch, accept_nc } =
+    let predict::Settings { session: SessionSettings { intra_threads, .. }, sessions, batch, accept_nc, classes } =
         &mut settings.predict;
+    *classes = section.texts("classes")?.unwrap_or_default();
     *intra_threads = section.number("session_threads")?.map_or(*intra_threads, |threads| threads.max(1) as usize);
     *sessions = section.number("sessions")?.map_or(*sessions, |sessions| sessions as usize);
     *batch = section.number("batch")?.map(|batch| batch.max(1) as usize);

@@ -1,7 +1,10 @@
 //! Settings written as words, the same in pipeline files and on the command line. Must not know which of the two.
 
 use super::nearest;
+use crate::graph::train::{Denominator, Precision, Recompute};
+use crate::stage::measure::wish::ModeWord;
 use crate::stage::merge::{Classes, Policy};
+use crate::stage::train::weights::Balance;
 use crate::stage::{ingest, merge};
 
 /// Classes (`main`, `all`, `0,1,23`), policy and priorities of a merge.
@@ -53,6 +56,49 @@ pub fn ingest(
         Some(word) => return Err(format!("rle_format: {word:?} is neither kaggle nor coco")),
     };
     Ok(())
+}
+
+/// How a network looks at photos.
+pub fn look(word: &str) -> Result<ModeWord, String> {
+    find(word, [("whole", ModeWord::Whole), ("slide", ModeWord::Slide)])
+}
+
+/// The numbers of matrix products.
+pub fn precision(word: &str) -> Result<Precision, String> {
+    let all = [Precision::F32, Precision::Bf16, Precision::Bf16Emulated, Precision::F16];
+    find(word, all.map(|precision| (precision.name(), precision)))
+}
+
+/// What is computed again on the way back.
+pub fn recompute(word: &str) -> Result<Recompute, String> {
+    find(word, [Recompute::None, Recompute::Attention, Recompute::Blocks].map(|what| (what.name(), what)))
+}
+
+/// What the sum of the loss is divided by.
+pub fn loss_over(word: &str) -> Result<Denominator, String> {
+    find(word, [("all", Denominator::All), ("valid", Denominator::Valid)])
+}
+
+/// How classes are weighed against each other.
+pub fn balance(word: Option<&str>, beta: Option<f64>) -> Result<Balance, String> {
+    let effective = Balance::EffectiveNumber { beta: beta.unwrap_or(0.9999) };
+    let all = [
+        ("none", Balance::None),
+        ("inverse", Balance::Inverse),
+        ("median-frequency", Balance::MedianFrequency),
+        ("effective-number", effective),
+    ];
+    let balance = find(word.unwrap_or("none"), all)?;
+    match beta.is_some() && balance != effective {
+        true => Err("beta belongs to effective-number".to_owned()),
+        false => Ok(balance),
+    }
+}
+
+fn find<T, const N: usize>(word: &str, known: [(&'static str, T); N]) -> Result<T, String> {
+    let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+    let found = known.into_iter().find(|(name, _)| *name == word);
+    found.map(|(_, value)| value).ok_or_else(|| format!("there is no {word:?}{}", nearest(word, names)))
 }
 
 #[cfg(test)]

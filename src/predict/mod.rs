@@ -45,12 +45,14 @@ pub struct Settings {
     pub batch: Option<usize>,
     /// Whether a model may be used whose licence forbids commercial use.
     pub accept_nc: bool,
+    /// The classes that are foreground, by name or channel, in place of the sidecar's.
+    pub classes: Vec<String>,
 }
 
 impl Default for Settings {
     /// One session of one thread, batches as the sidecar says, no model that forbids commercial use.
     fn default() -> Self {
-        Self { session: SessionSettings::default(), sessions: 1, batch: None, accept_nc: false }
+        Self { session: SessionSettings::default(), sessions: 1, batch: None, accept_nc: false, classes: Vec::new() }
     }
 }
 
@@ -60,6 +62,9 @@ impl fmt::Display for Settings {
         match self.batch {
             Some(batch) => write!(f, "{batch} ")?,
             None => f.write_str("sidecar ")?,
+        }
+        if !self.classes.is_empty() {
+            write!(f, "classes={:?} ", self.classes)?;
         }
         self.session.fmt(f)
     }

@@ -5,7 +5,7 @@ use crate::digest;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What the user chose.
+/// What the user chose. [`ModelChoice::Network`] can be made from files of anywhere.
 #[derive(Clone, Debug)]
 pub enum ModelChoice {
     /// No network: what differs from a plain backdrop is foreground.
@@ -53,9 +53,17 @@ pub struct ModelFiles {
 }
 
 impl ModelFiles {
-    /// Reads a model and the sidecar beside it (`u2netp.onnx`, `u2netp.toml`). Of a folder, `model.onnx` is taken.
+    /// What the model is called in the folder of a trained network.
+    pub const TRAINED: &str = "infer.onnx";
+
+    /// Reads a model and the sidecar beside it (`u2netp.onnx`, `u2netp.toml`). Of a folder, `infer.onnx` is taken, as
+    /// trained models have it, else `model.onnx`.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let path = if path.is_dir() { path.join("model.onnx") } else { path.to_path_buf() };
+        let path = match path.is_dir() {
+            true if path.join(Self::TRAINED).exists() => path.join(Self::TRAINED),
+            true => path.join("model.onnx"),
+            false => path.to_path_buf(),
+        };
         let unreadable = |what: &'static str, path: &PathBuf| {
             let path = path.clone();
             move |source| Error::Unreadable { path, what, source }

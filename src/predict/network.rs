@@ -3,7 +3,7 @@
 use super::prepare::{ModelInput, Preparer, Window};
 use super::presets::{EXAMPLE, recognise};
 use super::read_out::{foreground, read_out};
-use super::sidecar::{Layout, Output, Sidecar, is_non_commercial};
+use super::sidecar::{Foreground, Layout, Output, Sidecar, is_non_commercial};
 use super::{Error, ModelFiles, Opened, Predictor, Settings};
 use crate::cancel::Cancel;
 use crate::image::Probabilities;
@@ -24,6 +24,10 @@ pub(super) fn open(runtime: &Runtime, files: &ModelFiles, settings: &Settings) -
             notes.push(format!("{name} has no sidecar and is taken for `{preset}`"));
             sidecar
         }
+    };
+    let sidecar = match settings.classes.as_slice() {
+        [] => sidecar,
+        classes => Sidecar { foreground: Some(Foreground::Names(classes.to_vec())), ..sidecar },
     };
     match sidecar.licence.as_deref() {
         Some(licence) if is_non_commercial(licence) && !settings.accept_nc => {

@@ -56,6 +56,10 @@ pub(super) fn foreground(model: &str, sidecar: &Sidecar, channels: usize) -> Res
     let mismatch = |detail: String| Error::Mismatch { model: model.to_owned(), detail };
     let chosen = match &sidecar.foreground {
         Some(Foreground::Channels(chosen)) => chosen.clone(),
+        Some(Foreground::Names(names)) => {
+            let classes = sidecar.classes.as_deref().unwrap_or_default();
+            names.iter().map(|name| channel_of(name, classes).map_err(mismatch)).collect::<Result<_, _>>()?
+        }
         Some(Foreground::Word(ForegroundWord::NotZero)) => (1..channels).collect(),
         None if channels == 1 => vec![0],
         None => {
@@ -70,6 +74,18 @@ pub(super) fn foreground(model: &str, sidecar: &Sidecar, channels: usize) -> Res
         None if chosen.is_empty() => Err(mismatch("no channel is left to be foreground".to_owned())),
         None => Ok(chosen),
     }
+}
+
+/// The channel that a class is called by: its whole name, one of its names (`shirt, blouse` has two), or its number.
+fn channel_of(name: &str, classes: &[String]) -> Result<usize, String> {
+    let plain = |text: &str| text.trim().to_lowercase();
+    let wanted = plain(name);
+    let whole = classes.iter().position(|class| plain(class) == wanted);
+    let part = || classes.iter().position(|class| class.split(',').any(|part| plain(part) == wanted));
+    whole.or_else(part).or_else(|| wanted.parse().ok()).ok_or_else(|| match classes.is_empty() {
+        true => format!("its sidecar names no classes, so that `{name}` is not known; write the channel's number"),
+        false => format!("it has no class `{name}`; there are {}", classes.join(" · ")),
+    })
 }
 
 /// The probabilities of each picture in the tensor; `windows` holds one entry a picture, `input` the network's width and
@@ -89,7 +105,7 @@ pub(super) fn read_out(
     let chosen = foreground(model, sidecar, plan.channels)?;
     let mut maps = Vec::with_capacity(windows.len());
     for (numbers, window) in tensor.data.chunks_exact(plan.channels * plan.height * plan.width).zip(windows) {
-        let plane = probabilities(sidecar.activation, &plan, numbers, &chosen);
+        let plane = probabilities(sidecar, &plan, numbers, &chosen);
         let plane = judge(model, sidecar, plane)?;
         let plane = cut(plane, (plan.width as u32, plan.height as u32), *window, input)?;
         maps.push(stretch(sidecar.stretch, plane));
@@ -97,12 +113,13 @@ pub(super) fn read_out(
     Ok(maps)
 }
 
-fn probabilities(activation: Activation, plan: &Plan, numbers: &[f32], chosen: &[usize]) -> Vec<f32> {
+fn probabilities(sidecar: &Sidecar, plan: &Plan, numbers: &[f32], chosen: &[usize]) -> Vec<f32> {
     let mut plane = Vec::with_capacity(plan.width * plan.height);
     for pixel in 0..plan.width * plan.height {
         let at = |channel: usize| numbers[channel * plan.channel_step + pixel * plan.pixel_step];
         let greatest_chosen = || chosen.iter().map(|channel| at(*channel)).fold(f32::NEG_INFINITY, keep_nan_max);
-        plane.push(match activation {
+        plane.push(match sidecar.activation {
+            Activation::None if sidecar.sum => chosen.iter().map(|channel| at(*channel)).sum(),
             Activation::None => greatest_chosen(),
             // The greatest logit has the greatest probability.
             Activation::Sigmoid => 1.0 / (1.0 + (-greatest_chosen()).exp()),

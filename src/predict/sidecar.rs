@@ -112,6 +112,8 @@ pub enum Stretch {
 pub enum Foreground {
     /// These, counted from 0.
     Channels(Vec<usize>),
+    /// Those of these names in `classes`.
+    Names(Vec<String>),
     /// `"not 0"`: all but the first, as class 0 is background by custom.
     Word(ForegroundWord),
 }
@@ -155,15 +157,26 @@ pub struct Sidecar {
     pub output: Output,
     /// What makes probabilities of it.
     pub activation: Activation,
-    /// The channels that are foreground; with `softmax` they are summed, else the greatest counts. A map of one channel
-    /// needs none.
+    /// The channels that are foreground; with `softmax` or `sum` they are added up, else the greatest counts. A map of one
+    /// channel needs none.
     pub foreground: Option<Foreground>,
+    /// The names of the channels, so that some of them can be asked for by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
+    /// Whether the output's channels exclude each other, so that the probabilities of the foreground are added up.
+    #[serde(skip_serializing_if = "is_false")]
+    pub sum: bool,
     /// Whether the map is stretched.
     pub stretch: Stretch,
     /// The licence of the weights. One that forbids commercial use must be accepted.
     pub licence: Option<String>,
     /// Pictures in one run, where the model takes several.
     pub batch: usize,
+}
+
+/// What was said before there was such a key has the fingerprint that it had.
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Default for Sidecar {
@@ -184,6 +197,8 @@ impl Default for Sidecar {
             output: Output::Index(0),
             activation: Activation::None,
             foreground: None,
+            classes: None,
+            sum: false,
             stretch: Stretch::None,
             licence: None,
             batch: 1,
@@ -192,7 +207,7 @@ impl Default for Sidecar {
 }
 
 /// Every key of a sidecar. `preset` begins with the values of a well-known model instead of the defaults.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 20] = [
     "preset",
     "input",
     "size",
@@ -208,6 +223,8 @@ const KEYS: [&str; 18] = [
     "output",
     "activation",
     "foreground",
+    "classes",
+    "sum",
     "stretch",
     "licence",
     "batch",

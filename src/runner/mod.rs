@@ -9,6 +9,7 @@ pub mod gc;
 mod heart;
 mod ledger;
 pub mod lock;
+mod models;
 pub mod preview;
 pub mod state;
 mod tables;
@@ -326,7 +327,7 @@ fn plan_items(
     }
     let of_stage = Error::of_stage(&spec.name);
     let inputs = cutout::open_inputs(cutout, context.tables.store().handle()).map_err(&of_stage)?;
-    let fingerprint = cutout::fingerprint(cutout).map_err(&of_stage)?;
+    let fingerprint = cutout::fingerprint(cutout, context.tables.store().handle()).map_err(&of_stage)?;
     let freeze = freeze::Freeze {
         tables: &context.tables,
         run: &context.run,

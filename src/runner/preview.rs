@@ -102,7 +102,8 @@ fn items(
     context: &Context,
 ) -> Result<StagePreview, Error> {
     let mut preview = StagePreview { stage: spec.name.clone(), ..StagePreview::default() };
-    let fingerprint = cutout::fingerprint(cutout).map_err(Error::of_stage(&spec.name))?;
+    let fingerprint =
+        cutout::fingerprint(cutout, context.tables.store().handle()).map_err(Error::of_stage(&spec.name))?;
     each(pipeline, spec, cutout, &fingerprint, settings, context, |_, known, decision| match decision {
         Some(Decision::Cached) => {
             preview.cached += 1;
@@ -177,7 +178,7 @@ pub fn why(pipeline: &Pipeline, store: &Store, settings: &Settings, item: &str) 
     for spec in &pipeline.stages {
         let Kind::Cutout(cutout) = &spec.kind else { continue };
         let context = read_only(store, settings, &spec.name);
-        let fingerprint = cutout::fingerprint(cutout).map_err(Error::of_stage(&spec.name))?;
+        let fingerprint = cutout::fingerprint(cutout, store.handle()).map_err(Error::of_stage(&spec.name))?;
         let mut found = None;
         each(pipeline, spec, cutout, &fingerprint, settings, &context, |key, known, decision| {
             if key == item {

@@ -1,7 +1,8 @@
-//! The stages that make one table: what they depend on, whether that has changed, and the one call that makes it anew. Must
+//! The stages that make one table, or one model: what they depend on, whether that has changed, and the one call that makes it anew. Must
 //! not know how they make it.
 
 use super::Error;
+use super::models::{self, Work};
 use crate::digest::Fingerprint;
 use crate::outcome::Counts;
 use crate::pipeline::Kind;
@@ -27,6 +28,9 @@ fn wanted(kind: &Kind, context: &Context) -> Result<Fingerprint, stage::Error> {
             split::fingerprint(&split_settings(settings, photos.as_deref(), options, context)?, context)
         }
         Kind::Stats { sql, options } => stats::fingerprint(&stats_settings(sql.as_deref(), options, context)?, context),
+        Kind::Train(training) => models::fingerprint(Work::Train(training), context),
+        Kind::Evaluate(evaluation) => models::fingerprint(Work::Evaluate(evaluation), context),
+        Kind::Compare(comparison) => models::fingerprint(Work::Compare(comparison), context),
         Kind::Cutout(_) => Err(stage::Error::Failed("a stage with items makes no table".to_owned())),
     }
 }
@@ -42,6 +46,9 @@ fn made_from(kind: &Kind, context: &Context) -> Result<Option<Fingerprint>, stag
         Kind::Merge { .. } => &schema::MASKS,
         Kind::Split { .. } => &schema::SPLITS,
         Kind::Stats { .. } => return Ok(stats::last(context)?.map(|answers| answers.fingerprint)),
+        Kind::Train(training) => return models::current(Work::Train(training), context),
+        Kind::Evaluate(evaluation) => return models::current(Work::Evaluate(evaluation), context),
+        Kind::Compare(comparison) => return models::current(Work::Compare(comparison), context),
         Kind::Cutout(_) => return Ok(None),
     };
     Ok(context.tables.current(table)?.map(|version| version.depends_on))
@@ -81,6 +88,9 @@ fn make(kind: &Kind, wanted: Fingerprint, context: &Context) -> Result<Report, s
         Kind::Split { settings, photos, options } => {
             split::run(&split_settings(settings, photos.as_deref(), options, context)?, wanted, context)
         }
+        Kind::Train(training) => models::run(Work::Train(training), &wanted, context),
+        Kind::Evaluate(evaluation) => models::run(Work::Evaluate(evaluation), &wanted, context),
+        Kind::Compare(comparison) => models::run(Work::Compare(comparison), &wanted, context),
         Kind::Stats { sql, options } => Ok(stats::run(&stats_settings(sql.as_deref(), options, context)?, context)?.1),
         Kind::Cutout(_) => Err(stage::Error::Failed("a stage with items makes no table".to_owned())),
     }

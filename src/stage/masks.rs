@@ -12,10 +12,11 @@
 //!
 //! Grey and not palette PNG: every reader gives back its values, while some turn a palette into colours.
 
+use super::measure::legend::{Entry, entries};
 use super::tables::Place;
 use super::{Context, Error, Report, check};
 use crate::event::{Event, Level, note};
-use crate::image::raster::{ClassSpans, colour_of, overlay, palette};
+use crate::image::raster::{ClassSpans, overlay, palette};
 use crate::image::{DecodedImage, Filter, Limits, SourceImage, decode, encode, resize_rgb};
 use crate::outcome::Counts;
 use crate::storage::{self, Store};
@@ -182,7 +183,7 @@ fn describe(settings: &ExportSettings, ids: &mut BTreeMap<String, Vec<String>>, 
         ids.sort_unstable();
         out.wait(out.put(&format!("splits/{split}.txt"), Bytes::from(lines(ids.iter().map(String::as_str)))))?;
     }
-    let names: Vec<&str> = (0..values).map(|value| class_name(value as u8)).collect();
+    let names: Vec<&str> = (0..values).map(|value| labels::value_name(value as u8)).collect();
     out.wait(out.put("classes.txt", Bytes::from(lines(names.iter().copied()))))?;
     let images: BTreeMap<&str, usize> = ids.iter().map(|(split, ids)| (split.as_str(), ids.len())).collect();
     let dataset = json!({
@@ -203,15 +204,6 @@ fn describe(settings: &ExportSettings, ids: &mut BTreeMap<String, Vec<String>>, 
 
 fn lines<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     lines.flat_map(|line| [line, "\n"]).collect()
-}
-
-/// The name of a value of the class map.
-pub fn class_name(value: u8) -> &'static str {
-    match value {
-        0 => "background",
-        255 => "void",
-        value => labels::CLASSES.get(usize::from(value) - 1).map_or("unknown", |class| class.name),
-    }
 }
 
 /// What to show.
@@ -235,22 +227,7 @@ pub struct Shown {
     /// Width of the image as annotated, pixels.
     pub width: u32,
     /// The classes that occur, the largest first.
-    pub legend: Vec<LegendEntry>,
-}
-
-/// One class of a shown image.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LegendEntry {
-    /// Its value in the class map.
-    pub value: u8,
-    /// Its name.
-    pub name: &'static str,
-    /// The colour it is shown in, sRGB; background is left as it is.
-    pub colour: [u8; 3],
-    /// Its pixels in the whole image.
-    pub pixels: u64,
-    /// Its share of the image, 0–1.
-    pub share: f64,
+    pub legend: Vec<Entry>,
 }
 
 /// Draws one image with its mask over it.
@@ -299,16 +276,8 @@ pub fn show(settings: &ShowSettings, context: &Context) -> Result<Shown, Error> 
     for (value, length) in spans.classes.iter().zip(spans.lengths) {
         *pixels.entry(*value).or_default() += u64::from(*length);
     }
-    let all = u64::from(spans.height) * u64::from(spans.width);
-    let entry = |(value, pixels): (u8, u64)| LegendEntry {
-        value,
-        name: class_name(value),
-        colour: colour_of(value, &colours),
-        pixels,
-        share: pixels as f64 / all as f64,
-    };
-    let mut legend: Vec<LegendEntry> = pixels.into_iter().map(entry).collect();
-    legend.sort_by_key(|entry| (std::cmp::Reverse(entry.pixels), entry.value));
+    let mut legend = entries(pixels, &colours);
+    legend.sort_by_key(|entry| (std::cmp::Reverse(entry.pixels), entry.class));
     Ok(Shown { png, height: spans.height, width: spans.width, legend })
 }
 

@@ -5,6 +5,7 @@ pub mod artifact;
 pub mod bench;
 pub mod cutout;
 pub mod dataset;
+pub mod evaluate;
 pub mod ingest;
 pub mod masks;
 pub mod measure;

@@ -42,6 +42,15 @@ pub static CLASSES: LazyLock<Vec<Class>> = LazyLock::new(|| {
     .collect()
 });
 
+/// The name of a value of a class map: 0 background, class id + 1, 255 void.
+pub fn value_name(value: u8) -> &'static str {
+    match value {
+        0 => "background",
+        255 => "void",
+        value => CLASSES.get(usize::from(value) - 1).map_or("unknown", |class| class.name),
+    }
+}
+
 /// The attributes by id, ascending.
 pub static ATTRIBUTES: LazyLock<Vec<Attribute>> = LazyLock::new(|| {
     let rows = include_str!("data/attributes.tsv").lines().skip(1);

@@ -31,8 +31,8 @@ impl Table {
 }
 
 /// Every table there is.
-pub static ALL: [&Table; 9] =
-    [&ANNOTATIONS, &QUARANTINE, &MASKS, &SPLITS, &IMAGES, &HISTORY, &LEDGER, &ATTEMPTS, &ITEMS];
+pub static ALL: [&Table; 10] =
+    [&ANNOTATIONS, &QUARANTINE, &MASKS, &SPLITS, &IMAGES, &HISTORY, &CONFUSION, &LEDGER, &ATTEMPTS, &ITEMS];
 
 /// One CSV row that passed.
 pub static ANNOTATIONS: Table = Table { name: "annotations", major: 1, minor: 0, columns: annotations };
@@ -46,6 +46,8 @@ pub static SPLITS: Table = Table { name: "splits", major: 1, minor: 0, columns: 
 pub static IMAGES: Table = Table { name: "images", major: 1, minor: 0, columns: images };
 /// One step of a training, or the end of an epoch.
 pub static HISTORY: Table = Table { name: "history", major: 1, minor: 0, columns: history };
+/// One pair of a labelled and a predicted class that occurs, of one evaluated model.
+pub static CONFUSION: Table = Table { name: "confusion", major: 1, minor: 0, columns: confusion };
 /// Exactly one current row per input key, sorted by key.
 pub static LEDGER: Table = Table { name: "ledger", major: 1, minor: 0, columns: ledger };
 /// One attempt at one item; appended by each run and never read to plan.
@@ -141,6 +143,16 @@ fn history() -> Vec<Field> {
         share("foreground_iou"),                   // 0–1, validation only
         number("seconds", DataType::Float32),      // wall time of the step or validation
         number("wait_seconds", DataType::Float32), // of which waited for data
+    ]
+}
+
+fn confusion() -> Vec<Field> {
+    vec![
+        text("model"),                         // the evaluation's name, not the network's
+        text("split"),                         // whose images were looked at
+        number("label", DataType::UInt8),      // value in the class map: 0 background, class id + 1
+        number("prediction", DataType::UInt8), // likewise
+        number("pixels", DataType::UInt64),    // of all images together, at the photos' own sizes; at least 1
     ]
 }
 

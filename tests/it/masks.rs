@@ -227,7 +227,7 @@ fn a_shown_image_has_its_photo_its_mask_and_a_legend() {
     assert_eq!((width, height, shown.width, shown.height), (20, 40, 20, 40));
     assert_eq!(rgb[..3], [200, 200, 200], "background is the photo");
     let legend: Vec<_> =
-        shown.legend.iter().map(|entry| (entry.value, entry.name, entry.pixels, entry.share)).collect();
+        shown.legend.iter().map(|entry| (entry.class, entry.name, entry.pixels, entry.share)).collect();
     assert_eq!(legend, [(0, "background", 400, 0.5), (1, "shirt, blouse", 400, 0.5)]);
     // Columns 5 to 14 are the class: its border solid in the colour of the legend, its inside mixed with the photo.
     let at = |x: usize, y: usize| [0, 1, 2].map(|channel| rgb[(y * 20 + x) * 3 + channel]);

@@ -7,6 +7,7 @@ use crate::graph::net::{Config, Mode, Normalisation, build, eval_graph, infer_gr
 use crate::graph::train::{IGNORED, Recipe, Trainee};
 use crate::graph::weights::{self, GRID, Line, Outcome, Weights, fit, init, init_for, to_canonical};
 use crate::stage::{Error, check};
+use crate::table::labels::value_name;
 use std::path::{Path, PathBuf};
 
 /// What to build.
@@ -128,18 +129,23 @@ impl Artifact {
     /// Writes the graph that cuts out, weights inside, and its sidecar. Gives their names.
     pub fn write_infer(&self, folder: &Path, graph: Graph) -> Result<Vec<String>, Error> {
         let mut files = self.write_graph(folder, "infer.onnx", graph)?;
-        super::put(&folder.join("infer.toml"), &sidecar(&self.model, self.size))?;
+        super::put(&folder.join("infer.toml"), &sidecar(&self.model, self.size, self.classes))?;
         files.push("infer.toml".to_owned());
         Ok(files)
     }
 }
 
-/// How `selvedge cutout` feeds and reads `infer.onnx`.
-fn sidecar(arch: &str, [height, width]: [usize; 2]) -> String {
+/// How `selvedge cutout` feeds and reads `infer.onnx`: photos keep their shape, as in training, and the probabilities of all
+/// garments are added up.
+fn sidecar(arch: &str, [height, width]: [usize; 2], classes: usize) -> String {
+    let names: Vec<String> = (0..classes).map(|class| format!("{:?}", value_name(class as u8))).collect();
     format!(
         "# {arch}: bytes in, probabilities of every class out; class 0 is background.\n\
+         # foreground = [\"dress\", \"skirt\"] keeps these alone.\n\
          input = \"image\"\nsize = [{width}, {height}]\nlayout = \"nhwc\"\noutput_layout = \"nchw\"\nscale = \"1\"\n\
-         mean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]\nfilter = \"bilinear\"\noutput = \"probabilities\"\n\
-         activation = \"none\"\nforeground = \"not 0\"\n"
+         mean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]\nresize = \"letterbox\"\npad = 127\nfilter = \"bilinear\"\n\
+         output = \"probabilities\"\nactivation = \"none\"\nsum = true\nforeground = \"not 0\"\n\
+         classes = [{}]\n",
+        names.join(", ")
     )
 }

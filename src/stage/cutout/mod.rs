@@ -12,9 +12,9 @@ use crate::digest::Fingerprint;
 use crate::event::{Event, Level, note};
 use crate::image::Limits;
 use crate::outcome::{Counts, Outcome};
-use crate::predict::{self, ModelChoice};
+use crate::predict::{self, ModelChoice, ModelFiles};
 use crate::runtime;
-use crate::storage::{Options, Store};
+use crate::storage::{self, Options, Store, split_location};
 use inputs::{Inputs, Source};
 use naming::Naming;
 use rows::ItemResult;
@@ -36,7 +36,7 @@ pub struct Settings {
     pub options: Options,
     /// The folder or prefix for the cutouts.
     pub out: String,
-    /// `threshold`, or the path of an ONNX model.
+    /// `threshold`, or the path or URL of an ONNX model or of a trained model's folder.
     pub model: String,
     /// How the model is run.
     pub predict: predict::Settings,
@@ -74,16 +74,51 @@ impl Settings {
 }
 
 /// What every cutout depends on besides its photo.
-pub fn fingerprint(settings: &Settings) -> Result<Fingerprint, Error> {
-    let model = ModelChoice::read(&settings.model).map_err(|error| Error::Usage(error.to_string()))?;
-    let predict::Settings { session, batch, .. } = &settings.predict;
-    Ok(Fingerprint::default()
+pub fn fingerprint(settings: &Settings, handle: &Handle) -> Result<Fingerprint, Error> {
+    let model = choice(settings, handle)?;
+    let predict::Settings { session, batch, classes, .. } = &settings.predict;
+    let fingerprint = Fingerprint::default()
         .with("code", CODE_VERSION)
         .with("model", model.identity().map_err(|error| Error::Usage(error.to_string()))?)
         .with("session", format!("{session} batch={batch:?}"))
         .with("naming", settings.naming.word())
         .with("limits", format!("{} px, {} bytes", settings.limits.max_pixels, settings.limits.max_bytes))
-        .with("out", settings.out.trim_end_matches('/')))
+        .with("out", settings.out.trim_end_matches('/'));
+    Ok(match classes.is_empty() {
+        true => fingerprint,
+        false => fingerprint.with("classes", classes.join(", ")),
+    })
+}
+
+/// The model that is meant. One that lies in no local folder is read whole, with its sidecar.
+fn choice(settings: &Settings, handle: &Handle) -> Result<ModelChoice, Error> {
+    let location = settings.model.trim_end_matches('/');
+    if !location.contains("://") {
+        return ModelChoice::read(location).map_err(|error| Error::Usage(error.to_string()));
+    }
+    let location = match location.ends_with(".onnx") {
+        true => location.to_owned(),
+        false => format!("{location}/{}", ModelFiles::TRAINED),
+    };
+    let (folder, name) = split_location(&location)?;
+    let store = Store::open(&folder, &settings.options, handle.clone())?;
+    let get = |name: &str| match store.wait(store.get(name)) {
+        Err(storage::Error::NotFound { .. }) => Ok(None),
+        other => other.map(Some),
+    };
+    let model = get(&name)?.ok_or_else(|| {
+        Error::Usage(format!(
+            "there is no model at {}; name an ONNX file, or the folder of a trained model",
+            store.child(&name).url()
+        ))
+    })?;
+    let mut files = ModelFiles { name, model: model.to_vec(), sidecar: None };
+    if let Some(text) = get(&files.sidecar_name())? {
+        let text = String::from_utf8(text.to_vec())
+            .map_err(|error| Error::Usage(format!("{}: it is not UTF-8 text: {error}", files.sidecar_name())))?;
+        files.sidecar = Some(text);
+    }
+    Ok(ModelChoice::Network(files))
 }
 
 /// Opens the inputs, and refuses an output folder that lies within one: its cutouts would be tomorrow's photos. Writes
@@ -146,7 +181,7 @@ pub fn work(
 
 fn open_model(settings: &Settings, context: &Context) -> Result<predict::Opened, Error> {
     let usage = |error: predict::Error| Error::Usage(error.to_string());
-    let choice = ModelChoice::read(&settings.model).map_err(usage)?;
+    let choice = choice(settings, context.tables.store().handle())?;
     let library = || {
         let environment = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
         runtime::Runtime::load(&runtime::locate(settings.runtime.as_deref(), environment.as_deref())?)

@@ -3,21 +3,39 @@
 
 use super::Mismatch;
 use super::confusion::IGNORED;
-
-/// What ignored pixels and values beyond the palette are painted in.
-const NO_COLOUR: [u8; 3] = [255, 255, 255];
+use crate::image::raster::colour_of;
+use crate::table::labels::value_name;
 
 /// A class that occurs in a map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Entry {
     /// Its value in the map.
     pub class: u8,
+    /// Its name.
+    pub name: &'static str,
     /// Its colour, sRGB.
     pub colour: [u8; 3],
     /// Its pixels.
     pub pixels: u64,
-    /// Its share of the map, 0–1.
+    /// Its share of the pixels of all entries, 0–1.
     pub share: f64,
+}
+
+/// The entries of some classes and their pixels, in their order.
+pub fn entries(pixels: impl IntoIterator<Item = (u8, u64)>, palette: &[[u8; 3]]) -> Vec<Entry> {
+    let entry = |(class, pixels)| Entry {
+        class,
+        name: value_name(class),
+        colour: colour_of(class, palette),
+        pixels,
+        share: 0.0,
+    };
+    let mut entries: Vec<Entry> = pixels.into_iter().map(entry).collect();
+    let all = entries.iter().map(|entry| entry.pixels).sum::<u64>().max(1);
+    for entry in &mut entries {
+        entry.share = entry.pixels as f64 / all as f64;
+    }
+    entries
 }
 
 /// Class maps (row-major bytes) of one panel, label and prediction, to the classes that occur in any of them: background
@@ -29,13 +47,7 @@ pub fn legend(maps: &[&[u8]], palette: &[[u8; 3]]) -> Vec<Entry> {
             *count += 1;
         }
     }
-    let all: u64 = pixels.iter().sum();
-    let entry = |(class, pixels): (u8, u64)| {
-        let share = pixels as f64 / all.max(1) as f64;
-        Entry { class, colour: colour(class, palette), pixels, share }
-    };
-    let there = (0_u8..IGNORED).zip(pixels).filter(|(_, pixels)| *pixels > 0);
-    let mut entries: Vec<Entry> = there.map(entry).collect();
+    let mut entries = entries((0_u8..IGNORED).zip(pixels).filter(|(_, pixels)| *pixels > 0), palette);
     entries.sort_by_key(|entry| (entry.class > 0, std::cmp::Reverse(entry.pixels), entry.class));
     entries
 }
@@ -46,13 +58,9 @@ pub fn paint(map: &[u8], palette: &[[u8; 3]], into: &mut [u8]) -> Result<(), Mis
         return Err(Mismatch(format!("{} pixels cannot be painted in {} bytes of RGB", map.len(), into.len())));
     }
     for (value, pixel) in map.iter().zip(into.chunks_exact_mut(3)) {
-        pixel.copy_from_slice(&colour(*value, palette));
+        pixel.copy_from_slice(&colour_of(*value, palette));
     }
     Ok(())
-}
-
-fn colour(class: u8, palette: &[[u8; 3]]) -> [u8; 3] {
-    palette.get(usize::from(class)).copied().unwrap_or(NO_COLOUR)
 }
 
 #[cfg(test)]
@@ -67,7 +75,8 @@ mod tests {
         let entries = legend(&[&[0, 1, 2, 2], &[2, 255, 255, 255]], &PALETTE);
         let classes: Vec<_> = entries.iter().map(|entry| (entry.class, entry.pixels)).collect();
         assert_eq!(classes, [(0, 1), (2, 3), (1, 1)]);
-        assert_eq!((entries[1].colour, entries[1].share), ([0, 9, 0], 0.375));
+        assert_eq!((entries[1].colour, entries[1].share), ([0, 9, 0], 0.6));
+        assert_eq!((entries[0].name, entries[2].name), ("background", "shirt, blouse"));
         assert_eq!(legend(&[], &PALETTE), []);
     }
 

@@ -10,6 +10,7 @@ pub mod look;
 pub mod network;
 pub mod photos;
 pub mod windows;
+pub mod wish;
 
 /// Why something cannot be evaluated: what was given does not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

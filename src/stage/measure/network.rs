@@ -5,27 +5,28 @@ use super::windows::Size;
 use crate::cancel::Cancel;
 use crate::graph::weights::read_weights;
 use crate::runtime::{self, Array, Dimension, Element, Model, State, Step, ValueInfo};
-use crate::stage::artifact::Artifact;
+use crate::stage::artifact::{Local, WEIGHTS};
 use crate::stage::bench::{Bench, array};
 use crate::stage::{Error, check};
-use std::path::Path;
 
 /// The file of the evaluation graph.
-pub const GRAPH: &str = "eval.onnx";
+const GRAPH: &str = "eval.onnx";
+/// The files that a model is measured by.
+pub const FILES: [&str; 2] = [GRAPH, WEIGHTS];
 /// The graph's input: normalised pictures, f32 `[batch, 3, H, W]`.
 const IMAGE: &str = "image";
 /// The graph's output: f32 `[batch, classes, H, W]`.
 const LOGITS: &str = "logits";
 
-/// Opens the evaluation graph of a model's folder. The weights are to come from a state.
-pub fn open(artifact: &Artifact, folder: &Path, bench: &Bench) -> Result<Step, Error> {
-    let path = artifact.file(folder, GRAPH)?;
-    Ok(Step::open(&bench.runtime, &artifact.model, Model::File(&path), &bench.settings(), &[])?)
+/// Opens the evaluation graph of a model. The weights are to come from a state.
+pub fn open(local: &Local, bench: &Bench) -> Result<Step, Error> {
+    let path = local.file(GRAPH)?;
+    Ok(Step::open(&bench.runtime, &local.artifact.model, Model::File(&path), &bench.settings(), &[])?)
 }
 
-/// The weights of a model's folder where the step computes: those that the step reads.
-pub fn load(artifact: &Artifact, folder: &Path, step: &Step, bench: &Bench) -> Result<State, Error> {
-    let weights = read_weights(&artifact.file(folder, "weights.safetensors")?)?;
+/// The weights of a model where the step computes: those that the step reads.
+pub fn load(local: &Local, step: &Step, bench: &Bench) -> Result<State, Error> {
+    let weights = read_weights(&local.file(WEIGHTS)?)?;
     let mut state = State::new(&bench.runtime, step.placement().device)?;
     for input in step.inputs() {
         if let Some(tensor) = weights.tensors.get(&input.name) {

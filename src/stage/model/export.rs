@@ -1,6 +1,6 @@
 //! A network from its name as a folder that can be trained, evaluated and used. Must not know training.
 
-use super::{Error, load};
+use super::{Error, load_weights};
 use crate::cancel::Cancel;
 use crate::graph::weights::{Line, Report};
 use crate::stage::artifact::{Network, NetworkSettings, check_free, prepare};
@@ -41,7 +41,7 @@ impl Exported {
 pub fn export(settings: &ExportSettings, cancel: &Cancel) -> Result<Exported, Error> {
     check_free(&settings.out, settings.force)?;
     let network = Network::make(&settings.network)?;
-    let init = settings.init.as_deref().map(|path| load(path).map(|(weights, _)| weights)).transpose()?;
+    let init = settings.init.as_deref().map(load_weights).transpose()?;
     let (weights, lines) = network.begin(init)?;
     prepare(&settings.out)?;
     let files = network.write(&settings.out, &weights, cancel)?;

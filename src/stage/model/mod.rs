@@ -17,6 +17,11 @@ use crate::graph::weights::{Weights, read_weights};
 use inspect::{is_model, weights_of_model};
 use std::path::Path;
 
+/// The weights of a safetensors file, a PyTorch checkpoint, or an ONNX model.
+pub fn load_weights(path: &Path) -> Result<Weights, Error> {
+    load(path).map(|(weights, _)| weights)
+}
+
 /// Weights from a safetensors file, a PyTorch checkpoint, or the initialisers of an ONNX model; and what of a model is no
 /// weight, with the reason.
 fn load(path: &Path) -> Result<(Weights, Vec<(String, String)>), Error> {

@@ -26,7 +26,7 @@ pub mod weights;
 
 pub use checkpoint::Keep;
 pub use run::run;
-pub use settings::{Length, Rates, Settings, Validation, fingerprint, last};
+pub use settings::{Length, Rates, Settings, Sources, Validation, fingerprint, last};
 
 /// Why training cannot go on as it was set: the settings do not fit together, or do not fit the data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -22,12 +22,12 @@ const SCHEMA: &str = "selvedge.training/1";
 const TRAINING: &str = "training.json";
 
 /// Where the model lies, and everything that is said of it.
-pub fn model_store(settings: &Settings, context: &Context) -> Store {
-    context.tables.store().child(&format!("models/{}", settings.name))
+pub fn model_store(name: &str, context: &Context) -> Store {
+    context.tables.store().child(&format!("models/{name}"))
 }
 
 fn put(settings: &Settings, name: &str, bytes: impl Into<Bytes>, context: &Context) -> Result<(), Error> {
-    let store = model_store(settings, context);
+    let store = model_store(&settings.name, context);
     Ok(store.wait(store.put(name, bytes.into()))?)
 }
 
@@ -174,8 +174,8 @@ pub fn close(
 }
 
 /// What the last finished training of this name depended on.
-pub fn last(settings: &Settings, context: &Context) -> Result<Option<Fingerprint>, Error> {
-    let store = model_store(settings, context);
+pub fn last(name: &str, context: &Context) -> Result<Option<Fingerprint>, Error> {
+    let store = model_store(name, context);
     let bytes = match store.wait(store.get(TRAINING)) {
         Ok(bytes) => bytes,
         Err(storage::Error::NotFound { .. }) => return Ok(None),

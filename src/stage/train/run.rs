@@ -14,7 +14,7 @@ use super::sample::SampleSettings;
 use super::schedule::Polynomial;
 use super::stepper::{Stepper, weights_of};
 use super::weights::Occurrence;
-use super::{Length, Settings};
+use super::{Length, Settings, Sources};
 use crate::cancel::Cause;
 use crate::digest::Fingerprint;
 use crate::event::{Event, Level, note};
@@ -30,12 +30,18 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// Trains to the end, from the last checkpoint if there is one, and publishes the model.
-pub fn run(settings: &Settings, depends_on: &Fingerprint, bench: &Bench, context: &Context) -> Result<Report, Error> {
-    let mut sets = open(settings, context)?.into_iter();
+pub fn run(
+    settings: &Settings,
+    sources: &Sources,
+    depends_on: &Fingerprint,
+    bench: &Bench,
+    context: &Context,
+) -> Result<Report, Error> {
+    let mut sets = open(settings, sources, context)?.into_iter();
     let Some(train) = sets.next() else { return Err(Error::Failed("no split was opened".to_owned())) };
     let val = sets.next();
     let portion = Portion { rank: 0, ranks: 1, passes: settings.passes, batch: 0 };
-    let model = Model::open(&settings.model, portion.ranks * portion.passes, &occurrence(&train))?;
+    let model = Model::open(&sources.model, portion.ranks * portion.passes, &occurrence(&train))?;
     let portion = Portion { batch: model.artifact.batch, ..portion };
     refuse_other_classes(&[Some(&train), val.as_ref()], model.artifact.classes)?;
     let order = order(settings, &train)?;
@@ -47,6 +53,7 @@ pub fn run(settings: &Settings, depends_on: &Fingerprint, bench: &Bench, context
     let training = Training {
         due: order.ends(steps, portion.total(), every),
         settings,
+        sources,
         context,
         bench,
         sample: sample_settings(settings, &model),
@@ -66,6 +73,7 @@ pub fn run(settings: &Settings, depends_on: &Fingerprint, bench: &Bench, context
 /// A training with everything that does not change from step to step.
 struct Training<'a> {
     settings: &'a Settings,
+    sources: &'a Sources,
     context: &'a Context,
     bench: &'a Bench,
     sample: SampleSettings,
@@ -110,7 +118,7 @@ impl Training<'_> {
         });
         let mut progress = Progress::new(stand.step, self.steps, self.portion.total());
         let stream = Stream::from(self.order.clone(), stand.place)?;
-        let cache = self.settings.cache.clone().map(|store| Cache::new(store, self.settings.cache_bytes));
+        let cache = self.sources.cache.clone().map(|store| Cache::new(store, self.settings.cache_bytes));
         let samples = Samples {
             dataset: &self.train,
             settings: &self.sample,
@@ -119,9 +127,13 @@ impl Training<'_> {
             cancel: &self.context.cancel,
         };
         let steps = self.steps - stand.step;
-        let loader = Loader::new(samples, stream, steps, self.portion, self.settings.workers);
+        let workers = match self.settings.workers {
+            0 => (self.context.threads / 2).max(1),
+            some => some,
+        };
+        let loader = Loader::new(samples, stream, steps, self.portion, workers);
         let trained = std::thread::scope(|scope| {
-            for _ in 0..self.settings.workers.max(1) {
+            for _ in 0..workers {
                 scope.spawn(|| loader.work());
             }
             let trained = self.train(&mut stand, &mut stepper, eval.as_mut(), &loader, &mut progress);
@@ -151,7 +163,7 @@ impl Training<'_> {
             let stand = Stand { step: found.step, place: found.place, history: found.history };
             return Ok((stand, found.tensors));
         }
-        let (weights, lines) = self.model.begin(&self.settings.model)?;
+        let (weights, lines) = self.model.begin(&self.sources.model)?;
         let fresh: Vec<&str> = lines
             .iter()
             .filter(|line| matches!(line.outcome, Taken::Fresh { .. }))
@@ -261,7 +273,7 @@ impl Training<'_> {
         let mut validation = None;
         if let (Some((step, _)), Some(val), Some(how)) = (eval, &self.val, &self.settings.validation) {
             let question = Question {
-                look: how.look.clone(),
+                look: how.look.look(&self.model.artifact)?,
                 normalisation: self.model.normalisation,
                 boundary: false,
                 threads: self.context.threads,
@@ -313,7 +325,7 @@ impl Training<'_> {
             return Err(Error::Failed(format!("{} holds no checkpoint", self.checkpoints.url())));
         };
         let chosen = self.checkpoints.read(best)?;
-        let store = outputs::model_store(self.settings, self.context);
+        let store = outputs::model_store(&self.settings.name, self.context);
         self.model.publish(&weights_of(&chosen.tensors), &store, self.context)?;
         outputs::curves(self.settings, &stand.history, self.context)?;
         outputs::table(self.settings, &stand.history, self.context)?;
@@ -339,10 +351,10 @@ impl Training<'_> {
     }
 }
 
-fn open(settings: &Settings, context: &Context) -> Result<Vec<Dataset>, Error> {
+fn open(settings: &Settings, sources: &Sources, context: &Context) -> Result<Vec<Dataset>, Error> {
     let mut splits = vec!["train"];
     splits.extend(settings.validation.is_some().then_some("val"));
-    let mut sets = Dataset::open(&settings.photos, &splits, context)?;
+    let mut sets = Dataset::open(&sources.photos, &splits, &sources.data(context))?;
     tell_quarantined(&sets, context);
     let limits = [settings.images, settings.validation.as_ref().and_then(|validation| validation.images)];
     for (set, limit) in sets.iter_mut().zip(limits) {

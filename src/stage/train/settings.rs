@@ -6,7 +6,8 @@ use super::sample::SampleSettings;
 use super::schedule::Polynomial;
 use super::{Mismatch, outputs};
 use crate::digest::Fingerprint;
-use crate::stage::measure::look::Look;
+use crate::stage::measure::wish::LookWish;
+use crate::stage::tables::Tables;
 use crate::stage::{Context, Error, dataset};
 use crate::storage::Store;
 
@@ -14,14 +15,10 @@ use crate::storage::Store;
 const CODE_VERSION: u32 = 1;
 
 /// How to train.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// What the model is called: it is put to `models/NAME`.
     pub name: String,
-    /// What is trained.
-    pub model: Origin,
-    /// The photos, named by image id and any ending, in any folder below.
-    pub photos: Store,
     /// How long.
     pub length: Length,
     /// Batches whose gradients are added up to a step.
@@ -40,14 +37,54 @@ pub struct Settings {
     pub checkpoint_steps: Option<u64>,
     /// How many checkpoints stay.
     pub keep: Keep,
-    /// Where photos are kept shrunk from the first epoch on.
-    pub cache: Option<Store>,
-    /// Bytes that may be added there.
+    /// Bytes that may be added to the cache.
     pub cache_bytes: u64,
-    /// Threads that make batches.
+    /// Threads that make batches; by the machine where it is 0.
     pub workers: usize,
     /// Trains on no more images than this.
     pub images: Option<usize>,
+}
+
+impl Settings {
+    /// A training of this name as the paper's, of one epoch.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            length: Length::Epochs(1),
+            passes: 1,
+            rates: Rates::default(),
+            oversample: 0.0,
+            augmentation: SampleSettings::default(),
+            seed: 1,
+            validation: Some(Validation { look: LookWish::default(), every: 1, images: None }),
+            checkpoint_steps: None,
+            keep: Keep::default(),
+            cache_bytes: u64::MAX,
+            workers: 0,
+            images: None,
+        }
+    }
+}
+
+/// What is trained, and on what.
+#[derive(Clone)]
+pub struct Sources {
+    /// What is trained.
+    pub model: Origin,
+    /// The tables `masks` and `splits`; those of the stage's own store where there are none.
+    pub data: Option<Tables>,
+    /// The photos, named by image id and any ending, in any folder below.
+    pub photos: Store,
+    /// Where photos are kept shrunk from the first epoch on.
+    pub cache: Option<Store>,
+}
+
+impl Sources {
+    /// The context in which photos and masks are read.
+    pub(super) fn data(&self, context: &Context) -> Context {
+        let tables = self.data.clone().unwrap_or_else(|| context.tables.clone());
+        Context { tables, ..context.clone() }
+    }
 }
 
 /// How long to train.
@@ -91,7 +128,7 @@ impl Rates {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Validation {
     /// How the network looks at a photo.
-    pub look: Look,
+    pub look: LookWish,
     /// Epochs from one to the next.
     pub every: u64,
     /// No more images than this.
@@ -99,8 +136,9 @@ pub struct Validation {
 }
 
 /// What the trained model depends on. Threads, workers, caches and what is kept of checkpoints do not change it.
-pub fn fingerprint(settings: &Settings, context: &Context) -> Result<Fingerprint, Error> {
-    let Settings { model, length, passes, rates, oversample, augmentation, seed, validation, images, .. } = settings;
+pub fn fingerprint(settings: &Settings, sources: &Sources, context: &Context) -> Result<Fingerprint, Error> {
+    let Sources { model, photos, .. } = sources;
+    let Settings { length, passes, rates, oversample, augmentation, seed, validation, images, .. } = settings;
     let network = match model {
         Origin::Folder(store) => {
             let bytes = store.wait(store.get(crate::stage::artifact::ARTIFACT)).map_err(|error| match error {
@@ -119,7 +157,7 @@ pub fn fingerprint(settings: &Settings, context: &Context) -> Result<Fingerprint
         Origin::Network(named) => named.init.as_ref().map_or("random", |init| init.identity.as_str()),
         Origin::Folder(_) => "the model's",
     };
-    Ok(dataset::fingerprint(&settings.photos, context)?
+    Ok(dataset::fingerprint(photos, &sources.data(context))?
         .with("code", CODE_VERSION)
         .with("network", network)
         .with("init", init)
@@ -134,6 +172,6 @@ pub fn fingerprint(settings: &Settings, context: &Context) -> Result<Fingerprint
 }
 
 /// What the last finished training of this name depended on.
-pub fn last(settings: &Settings, context: &Context) -> Result<Option<Fingerprint>, Error> {
-    outputs::last(settings, context)
+pub fn last(name: &str, context: &Context) -> Result<Option<Fingerprint>, Error> {
+    outputs::last(name, context)
 }
