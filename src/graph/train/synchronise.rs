@@ -26,8 +26,8 @@ impl Trainee {
     /// input beside those of [`Trainee::gradient`] is `rank` i64, without axes: which of the ranks this is, from 0.
     ///
     /// Gradients are those of a rank's own share: their mean over the ranks is the gradient of the mean of the ranks'
-    /// losses. Running statistics are those of the whole batch, the same on every rank. Without a batch norm there is one
-    /// segment, and no `rank`.
+    /// losses; what [`Denominator::Valid`](super::Denominator::Valid) divides by is each rank's own. Running statistics are
+    /// those of the whole batch, the same on every rank. Without a batch norm there is one segment, and no `rank`.
     pub fn synchronised(&self, recipe: &Recipe, ranks: usize) -> Result<Vec<Segment>, Error> {
         let mut trainee = self.clone();
         synchronise(&mut trainee.graph, ranks)?;
