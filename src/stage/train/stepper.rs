@@ -5,6 +5,7 @@ use super::loader::{Batch, Portion};
 use super::masks::Draws;
 use super::model::Model;
 use crate::cancel::Cancel;
+use crate::collective::Collective;
 use crate::graph::Tensor;
 use crate::graph::weights::Weights;
 use crate::runtime::{Array, Element, State, Step};
@@ -15,6 +16,9 @@ use std::collections::BTreeMap;
 
 /// Where the loss scale of 16-bit training begins.
 const LOSS_SCALE: f32 = 65536.0;
+
+/// Numbers that are added up over ranks at a time, at least: few enough for the memory, many enough for the wire.
+const BUCKET: usize = 16 << 20;
 
 /// The opened graphs of a training and what they carry from step to step.
 pub struct Stepper {
@@ -117,7 +121,14 @@ impl Stepper {
     }
 
     /// Trains on the passes of one step. A step that fails or is cancelled leaves parameters and momenta as they were.
-    pub fn step(&mut self, passes: &[Batch], rate: f32, draws: Draws, cancel: &Cancel) -> Result<Said, Error> {
+    pub fn step(
+        &mut self,
+        passes: &[Batch],
+        rate: f32,
+        draws: Draws,
+        ranks: &mut dyn Collective,
+        cancel: &Cancel,
+    ) -> Result<Said, Error> {
         let mut said: Option<Said> = None;
         if let Graphs::Parts { .. } = &self.graphs {
             for (name, dims) in &self.sums {
@@ -139,12 +150,41 @@ impl Stepper {
         }
         let Some(mut said) = said else { return Err(Error::Failed("a step without a batch".to_owned())) };
         said.loss /= passes.len() as f32;
+        if self.portion.ranks > 1 {
+            self.add_up(&mut said, ranks)?;
+        }
         if let Graphs::Parts { update, .. } = &mut self.graphs {
             let (rate, share) =
                 (Array::scalar(rate), Array::scalar(1.0 / (self.portion.ranks * self.portion.passes) as f32));
             update.run(&mut self.state, &[("learning_rate", &rate), ("gradient_scale", &share)], &[], cancel)?;
         }
         Ok(said)
+    }
+
+    /// Adds the gradients of all ranks up, and what they say of their shares.
+    fn add_up(&mut self, said: &mut Said, ranks: &mut dyn Collective) -> Result<(), Error> {
+        let mut bucket: Vec<f32> = Vec::new();
+        let mut held: Vec<(&str, &[usize])> = Vec::new();
+        for (index, (name, dims)) in self.sums.iter().enumerate() {
+            bucket.extend(self.state.get(name)?.to_f32()?);
+            held.push((name, dims));
+            if bucket.len() < BUCKET && index + 1 < self.sums.len() {
+                continue;
+            }
+            ranks.sum(&mut bucket)?;
+            let mut rest = bucket.as_slice();
+            for (name, dims) in held.drain(..) {
+                let (sum, more) = rest.split_at(dims.iter().product());
+                self.state.set(name, &Array::from_f32(dims, sum)?)?;
+                rest = more;
+            }
+            bucket.clear();
+        }
+        let mut loss = [said.loss];
+        ranks.sum(&mut loss)?;
+        said.loss = loss[0] / self.portion.ranks as f32;
+        said.counts.iter_mut().try_for_each(|counts| ranks.sum_counts(counts))?;
+        Ok(())
     }
 
     fn inputs(&self, batch: &Batch, draws: Draws) -> Result<Vec<(String, Array)>, Error> {
