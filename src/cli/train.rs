@@ -91,6 +91,9 @@ pub struct TrainArgs {
     /// Train on no more images than this.
     #[arg(long, value_name = "N")]
     images: Option<usize>,
+    /// Keep so many batches as safetensors beside the model, to train on the same ones elsewhere.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    keep_batches: u64,
     /// With --arch: classes, background counted.
     #[arg(long, default_value_t = 28)]
     classes: usize,
@@ -178,6 +181,7 @@ fn training(args: &TrainArgs, desk: &Desk) -> Result<Training, String> {
     settings.cache_bytes = args.cache_bytes.unwrap_or(settings.cache_bytes);
     settings.workers = args.workers;
     settings.images = args.images;
+    settings.keep_batches = args.keep_batches;
     let network = match (&args.model, &args.arch) {
         (Some(folder), _) => Network::Folder(folder.clone()),
         (None, arch) => named(args, arch.as_deref().unwrap_or_default())?,

@@ -124,6 +124,7 @@ pub(super) fn read(section: &Section<'_>, name: &str, options: &Options) -> Resu
     settings.cache_bytes = section.number("cache_bytes")?.unwrap_or(settings.cache_bytes);
     settings.workers = section.number("workers")?.map_or(settings.workers, |workers| workers as usize);
     settings.images = section.number("images")?.map(|images| images as usize);
+    settings.keep_batches = section.number("keep_batches")?.unwrap_or(0);
     let network = match (section.text("model")?, section.text("arch")?) {
         (Some(model), None) => Network::Folder(model),
         (None, Some(arch)) => named(section, &arch, settings.seed)?,

@@ -58,6 +58,10 @@ fn folders(store: &Store) -> Result<Vec<(&'static schema::Table, String)>, Error
                     folders.push((table, format!("ledger/{pipeline}/{stage}")));
                 }
             }
+        } else if [schema::HISTORY.name, schema::CONFUSION.name].contains(&table.name) {
+            for model in store.wait(store.list_folders(table.name))? {
+                folders.push((table, format!("{}/{model}", table.name)));
+            }
         } else {
             folders.push((table, table.name.to_owned()));
         }

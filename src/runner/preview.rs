@@ -94,6 +94,20 @@ fn table(spec: &StageSpec, kind: &Kind, upstream_changes: bool, context: &Contex
     Ok(preview)
 }
 
+/// What the cutouts will depend on. A model that an earlier stage has yet to train is another one than any before.
+fn fingerprint(
+    pipeline: &Pipeline,
+    spec: &StageSpec,
+    cutout: &cutout::Settings,
+    context: &Context,
+) -> Result<Fingerprint, Error> {
+    let trains = pipeline.stages.iter().any(|stage| matches!(stage.kind, Kind::Train(_)));
+    match cutout::fingerprint(cutout, context.tables.store().handle()) {
+        Err(crate::stage::Error::Usage(_)) if trains => Ok(Fingerprint::default().with("model", "not trained yet")),
+        other => other.map_err(Error::of_stage(&spec.name)),
+    }
+}
+
 fn items(
     pipeline: &Pipeline,
     spec: &StageSpec,
@@ -102,8 +116,7 @@ fn items(
     context: &Context,
 ) -> Result<StagePreview, Error> {
     let mut preview = StagePreview { stage: spec.name.clone(), ..StagePreview::default() };
-    let fingerprint =
-        cutout::fingerprint(cutout, context.tables.store().handle()).map_err(Error::of_stage(&spec.name))?;
+    let fingerprint = fingerprint(pipeline, spec, cutout, context)?;
     each(pipeline, spec, cutout, &fingerprint, settings, context, |_, known, decision| match decision {
         Some(Decision::Cached) => {
             preview.cached += 1;
@@ -178,7 +191,7 @@ pub fn why(pipeline: &Pipeline, store: &Store, settings: &Settings, item: &str) 
     for spec in &pipeline.stages {
         let Kind::Cutout(cutout) = &spec.kind else { continue };
         let context = read_only(store, settings, &spec.name);
-        let fingerprint = cutout::fingerprint(cutout, store.handle()).map_err(Error::of_stage(&spec.name))?;
+        let fingerprint = fingerprint(pipeline, spec, cutout, &context)?;
         let mut found = None;
         each(pipeline, spec, cutout, &fingerprint, settings, &context, |key, known, decision| {
             if key == item {

@@ -100,7 +100,7 @@ const VITS: [(&str, usize, usize, usize); 5] =
     [("xs", 96, 4, 3), ("t", 192, 12, 3), ("s", 384, 12, 6), ("b", 768, 12, 12), ("l", 1024, 24, 16)];
 
 /// Names without the suffix of the patch.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 16] = [
     "segmenter-vit-xs-mask",
     "segmenter-vit-xs-linear",
     "segmenter-vit-t-mask",
@@ -114,13 +114,16 @@ const NAMES: [&str; 13] = [
     "setr-naive",
     "setr-pup",
     "setr-mla",
+    "setr-xs-naive",
+    "setr-xs-pup",
+    "setr-xs-mla",
 ];
 
 impl Config {
     /// A published network by its name, as mmsegmentation defines it, with nothing dropped at random:
     /// `segmenter-vit-{t,s,b,l}-{mask,linear}` and `setr-{naive,pup,mla}` (ViT-L), with patches of 16 pixels, or of 8 or
-    /// 4 with `/8` or `/4` behind the name; and `segmenter-vit-xs-{mask,linear}`, which nobody published: small enough to
-    /// be trained on a processor. `size` is height and width of the pictures.
+    /// 4 with `/8` or `/4` behind the name; and `segmenter-vit-xs-{mask,linear}` and `setr-xs-{naive,pup,mla}`, which
+    /// nobody published: small enough to be trained on a processor. `size` is height and width of the pictures.
     pub fn named(name: &str, classes: usize, size: (usize, usize)) -> Result<Self, Error> {
         let (base, patch) = match name.split_once('/') {
             None => (name, 16),
@@ -142,15 +145,23 @@ impl Config {
             Some("pup") => Arch::SetrPup,
             _ => Arch::SetrMla,
         };
-        let vit = VITS.iter().find(|(letter, ..)| base.contains(&format!("-vit-{letter}-")));
+        let small = base.starts_with("setr-xs-");
+        let vit = match small {
+            true => VITS.first(),
+            false => VITS.iter().find(|(letter, ..)| base.contains(&format!("-vit-{letter}-"))),
+        };
         // SETR is built on the largest.
         let (_, width, layers, heads) = *vit.unwrap_or(&VITS[VITS.len() - 1]);
         let taps = match arch {
             Arch::SegmenterMask | Arch::SegmenterLinear => vec![layers - 1],
+            _ if small => (0..layers).collect(),
             Arch::SetrNaive | Arch::SetrPup => vec![9, 14, 19, 23],
             Arch::SetrMla => vec![5, 11, 17, 23],
         };
-        let config = Self { width, layers, heads, patch, taps, ..Self::base(arch, classes, size) };
+        let mut config = Self { width, layers, heads, patch, taps, ..Self::base(arch, classes, size) };
+        if small {
+            (config.decoder_channels, config.branch_channels) = (32, 16);
+        }
         config.check()?;
         Ok(config)
     }

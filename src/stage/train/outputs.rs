@@ -7,6 +7,8 @@ use super::loader::Batch;
 use super::progress::duration;
 use super::sample::{SampleSettings, picture};
 use crate::digest::Fingerprint;
+use crate::graph::weights::{Weights, encode_safetensors};
+use crate::graph::{Element, Tensor};
 use crate::page::chart::{Chart, Curve, Mark};
 use crate::stage::artifact::Artifact;
 use crate::stage::tables::{Place, Publication};
@@ -41,6 +43,26 @@ pub fn batch_picture(
     let failed = |error: crate::image::Error| Error::Failed(format!("the picture of a batch: {error}"));
     let picture = picture(sample, &batch.images, &batch.labels).map_err(failed)?;
     put(settings, "batch.png", picture.png().map_err(failed)?, context)
+}
+
+/// Writes the batch of a step as safetensors: `image` f32 `[B,3,H,W]`, `label` u8 `[B,H,W]`, and in its metadata the rate.
+pub fn batch_file(
+    settings: &Settings,
+    step: u64,
+    batch: &Batch,
+    size: [usize; 2],
+    rate: f32,
+    context: &Context,
+) -> Result<(), Error> {
+    let [height, width] = size;
+    let pictures = batch.slots.len();
+    let image = Tensor::f32(&[pictures, 3, height, width], &batch.images)?;
+    let label = Tensor::new(Element::U8, vec![pictures, height, width], Bytes::from(batch.labels.clone()))?;
+    let weights = Weights {
+        tensors: BTreeMap::from([("image".to_owned(), image), ("label".to_owned(), label)]),
+        metadata: BTreeMap::from([("learning_rate".to_owned(), rate.to_string())]),
+    };
+    put(settings, &format!("batches/{step:010}.safetensors"), encode_safetensors(&weights)?, context)
 }
 
 /// Publishes the rows so far as the table `history/NAME`.

@@ -214,6 +214,13 @@ impl Training<'_> {
                 outputs::batch_picture(self.settings, &self.sample, batch, self.context)?;
             }
             let rate = self.rates.rate(stand.step) as f32;
+            if stand.step < self.settings.keep_batches
+                && self.leads()
+                && let [batch] = passes.as_slice()
+            {
+                let size = self.model.artifact.size;
+                outputs::batch_file(self.settings, stand.step, batch, size, rate, self.context)?;
+            }
             let draws = Draws { seed: self.settings.seed, step: stand.step };
             let said = stepper.step(&passes, rate, draws, ranks, &self.cancel).map_err(|error| self.stopped(error))?;
             if !said.loss.is_finite() {

@@ -43,6 +43,8 @@ pub struct Settings {
     pub workers: usize,
     /// Trains on no more images than this.
     pub images: Option<usize>,
+    /// So many batches are kept beside the model, for whoever wants to train on the same ones elsewhere.
+    pub keep_batches: u64,
 }
 
 impl Settings {
@@ -62,6 +64,7 @@ impl Settings {
             cache_bytes: u64::MAX,
             workers: 0,
             images: None,
+            keep_batches: 0,
         }
     }
 }
@@ -135,7 +138,7 @@ pub struct Validation {
     pub images: Option<usize>,
 }
 
-/// What the trained model depends on. Threads, workers, caches and what is kept of checkpoints do not change it.
+/// What the trained model depends on. Threads, workers, caches and what is kept besides do not change it.
 pub fn fingerprint(settings: &Settings, sources: &Sources, context: &Context) -> Result<Fingerprint, Error> {
     let Sources { model, photos, .. } = sources;
     let Settings { length, passes, rates, oversample, augmentation, seed, validation, images, .. } = settings;
