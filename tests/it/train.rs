@@ -36,8 +36,26 @@ fn dataset() -> TempDir {
 /// A small network that is trained for some steps.
 fn words<'a>(name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let usual = [
-        "train", "--data", "store", "--photos", "photos", "--arch", "segmenter-vit-xs-mask/8", "--size", "32x32", "--scale",
-        "128x32", "--batch", "2", "--rate", "0.01", "--look", "whole", "--device", "cpu", "--name",
+        "train",
+        "--data",
+        "store",
+        "--photos",
+        "photos",
+        "--arch",
+        "segmenter-vit-xs-mask/8",
+        "--size",
+        "32x32",
+        "--scale",
+        "128x32",
+        "--batch",
+        "2",
+        "--rate",
+        "0.01",
+        "--look",
+        "whole",
+        "--device",
+        "cpu",
+        "--name",
     ];
     [&usual[..], &[name], more].concat()
 }
@@ -179,7 +197,10 @@ fn photos_that_cannot_be_used_are_quarantined_before_the_first_step() {
 #[test]
 fn a_training_that_diverges_stops_with_its_last_good_checkpoint() {
     let folder = dataset();
-    let output = end(folder.path(), &words("wild", &["--steps", "30", "--rate", "1e6", "--floor", "0", "--checkpoint-steps", "1"]));
+    let output = end(
+        folder.path(),
+        &words("wild", &["--steps", "30", "--rate", "1e6", "--floor", "0", "--checkpoint-steps", "1"]),
+    );
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(code(&output), 1, "{told}");
     assert!(told.contains("learning rate") && told.contains("checkpoint"), "{told}");
@@ -204,7 +225,18 @@ fn walk(folder: &Path) -> Vec<String> {
 #[test]
 fn an_exported_model_is_trained_by_its_own_graphs_to_the_same_weights() {
     let folder = dataset();
-    let export = ["model", "export", "--arch", "segmenter-vit-xs-mask/8", "--size", "32x32", "--batch", "2", "--out", "exported"];
+    let export = [
+        "model",
+        "export",
+        "--arch",
+        "segmenter-vit-xs-mask/8",
+        "--size",
+        "32x32",
+        "--batch",
+        "2",
+        "--out",
+        "exported",
+    ];
     assert_eq!(code(&end(folder.path(), &export)), 0);
     trained(folder.path(), "built", &["--steps", "4"]);
     let mut folder_words = words("given", &["--steps", "4", "--model", "exported"]);
@@ -214,14 +246,16 @@ fn an_exported_model_is_trained_by_its_own_graphs_to_the_same_weights() {
     assert_eq!(code(&output), 0, "{}", String::from_utf8_lossy(&output.stderr));
     let (built, given) = (result(folder.path(), "built"), result(folder.path(), "given"));
     assert_eq!(given.1, built.1);
-    let read = |name: &str| read_weights(&folder.path().join(format!("store/models/{name}/weights.safetensors"))).unwrap();
+    let read =
+        |name: &str| read_weights(&folder.path().join(format!("store/models/{name}/weights.safetensors"))).unwrap();
     assert_eq!(read("given").tensors.keys().collect::<Vec<_>>(), read("built").tensors.keys().collect::<Vec<_>>());
 }
 
 #[test]
 fn a_checkpoint_of_150_classes_begins_a_training_of_28() {
     let folder = dataset();
-    let big = ["model", "export", "--arch", "segmenter-vit-xs-mask/8", "--classes", "150", "--size", "64x64", "--out", "big"];
+    let big =
+        ["model", "export", "--arch", "segmenter-vit-xs-mask/8", "--classes", "150", "--size", "64x64", "--out", "big"];
     assert_eq!(code(&end(folder.path(), &big)), 0);
     let convert = ["model", "convert", "big/weights.safetensors", "--to", "mmseg", "--out", "ade.pth"];
     let converted = end(folder.path(), &convert);
@@ -297,8 +331,12 @@ fn every_shipped_pipeline_can_be_read_and_names_networks_that_can_be_built() {
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap();
         let sets = BTreeMap::new();
-        let given =
-            selvedge::pipeline::Given { sets: &sets, date: "2026-11-23", environment: |_| Some("x".to_owned()), store_options: &[] };
+        let given = selvedge::pipeline::Given {
+            sets: &sets,
+            date: "2026-11-23",
+            environment: |_| Some("x".to_owned()),
+            store_options: &[],
+        };
         let pipeline = selvedge::pipeline::Pipeline::parse(&path, &text, &given).unwrap();
         for stage in &pipeline.stages {
             if let selvedge::pipeline::Kind::Train(training) = &stage.kind

@@ -128,8 +128,9 @@ impl Config {
             Some((base, "8")) => (base, 8),
             Some((base, "16")) => (base, 16),
             Some((base, other)) => {
-                let detail =
-                    format!("`{name}` asks for patches of `{other}` pixels; `{base}/4`, `{base}/8` and `{base}` (16) are known");
+                let detail = format!(
+                    "`{name}` asks for patches of `{other}` pixels; `{base}/4`, `{base}/8` and `{base}` (16) are known"
+                );
                 return Err(Error::Network { detail });
             }
         };
