@@ -8,7 +8,7 @@ SELVEDGE := $(CARGO_TARGET_DIR)/release/selvedge
 CARGO := cargo
 VENV := .venv
 
-.PHONY: demo test check bench runtime build clean-demo
+.PHONY: demo test test-mpi check bench runtime build clean-demo
 .DEFAULT_GOAL := demo
 
 build:
@@ -42,6 +42,10 @@ $(VENV)/ready: tests/requirements.txt
 test: runtime $(VENV)/ready
 	$(CARGO) build --release --locked
 	SELVEDGE_MOTO=$(CURDIR)/$(VENV)/bin/moto_server SELVEDGE_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --release --locked
+
+## Training on several ranks: Open MPI and MPICH (from PyPI into .mpi), and NCCL's side with a stand-in.
+test-mpi: build runtime
+	SELVEDGE=$(abspath $(SELVEDGE)) bash tests/mpi.sh
 
 ## What must hold before a test is run.
 check:

@@ -127,6 +127,10 @@ pub struct TrainArgs {
     /// With --arch: share of residual branches dropped in the last layer.
     #[arg(long)]
     drop_path: Option<f32>,
+    /// What joins the processes that train together, one started for each rank: none, mpi (mpiexec, srun) or nccl (one GPU
+    /// each, RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT set as torchrun does).
+    #[arg(long, default_value = "none")]
+    ranks: String,
     /// Where it is computed: cpu, cuda, cuda:N or auto.
     #[arg(long, default_value = "auto")]
     device: String,
@@ -188,6 +192,7 @@ fn training(args: &TrainArgs, desk: &Desk) -> Result<Training, String> {
         data: args.out.as_ref().filter(|out| **out != args.data).map(|_| args.data.clone()),
         photos: args.photos.clone(),
         cache: args.cache.clone(),
+        ranks: args.ranks.parse().map_err(|error: crate::collective::Error| format!("--ranks: {error}"))?,
         place: ComputeOn { device, runtime: args.runtime.clone(), tf32: args.tf32, cuda_graph: args.cuda_graph },
         options: desk.options.clone(),
     })

@@ -22,6 +22,49 @@ pub struct BatchNorm {
     pub epsilon: f32,
 }
 
+/// The values within a batch norm in training form, for its gradient and for ranks that share their statistics:
+/// `y = normal * scale + bias` with `normal = centred * inverse_deviation` and `centred = x - mean`, mean and variance
+/// taken over every axis but the second.
+#[derive(Clone, Debug)]
+pub(crate) struct BatchNormValues {
+    /// What is normalised, `[N, C, …]`.
+    pub x: Value,
+    /// `[C]`.
+    pub scale: Value,
+    /// `[C]`.
+    pub bias: Value,
+    /// `x` with mean 0, of the shape of `x`.
+    pub centred: Value,
+    /// `x` with mean 0 and deviation 1, of the shape of `x`.
+    pub normal: Value,
+    /// `[1, C, 1, …]`.
+    pub inverse_deviation: Value,
+    /// `[1, C, 1, …]`.
+    pub mean: Value,
+    /// Biased, `[1, C, 1, …]`.
+    pub variance: Value,
+    /// The same as `[C]`, for the running variance.
+    pub flat_variance: Value,
+    /// Set where mean and variance are those of several ranks.
+    pub shared: Option<Shared>,
+}
+
+/// A batch norm over the batches of several ranks, all of one size.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    /// How many.
+    pub ranks: usize,
+    /// The output for the sums that its gradient takes over all ranks.
+    pub backward: String,
+}
+
+impl BatchNormValues {
+    /// Numbers a channel in a rank's own batch.
+    pub fn count(&self, graph: &Graph) -> usize {
+        graph.dims(self.x).iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, dim)| *dim).product()
+    }
+}
+
 /// What a batch norm gives while training.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormOut {
@@ -73,19 +116,36 @@ pub fn batch_norm_train(graph: &mut Graph, x: Value, norm: &BatchNorm) -> Result
     let bias = graph.reshape(norm.bias, &along)?;
     let scaled = graph.mul(normal, scale)?;
     let y = graph.add(scaled, bias)?;
-    let composite = Composite::BatchNorm { x, scale: norm.scale, bias: norm.bias, normal, inverse_deviation };
-    graph.set_composite(y, composite);
 
     let unbiased = count as f32 / (count - 1) as f32;
-    let next_mean = blend(graph, norm.running_mean, mean, norm.momentum, 1.0)?;
-    let next_var = blend(graph, norm.running_var, variance, norm.momentum, unbiased)?;
+    let flat_mean = flat(graph, mean, norm.running_mean)?;
+    let next_mean = blend(graph, norm.running_mean, flat_mean, norm.momentum, 1.0)?;
+    let flat_variance = flat(graph, variance, norm.running_var)?;
+    let next_var = blend(graph, norm.running_var, flat_variance, norm.momentum, unbiased)?;
+    let values = BatchNormValues {
+        x,
+        scale: norm.scale,
+        bias: norm.bias,
+        centred,
+        normal,
+        inverse_deviation,
+        mean,
+        variance,
+        flat_variance,
+        shared: None,
+    };
+    graph.set_composite(y, Composite::BatchNorm(values));
     Ok(BatchNormOut { y, next_mean, next_var })
 }
 
-/// `(1 - momentum) old + momentum (correction new)`, in the shape of `old`.
+/// In the shape of another value.
+fn flat(graph: &mut Graph, value: Value, like: Value) -> Result<Value, Error> {
+    let dims = graph.dims(like).to_vec();
+    graph.reshape(value, &dims)
+}
+
+/// `(1 - momentum) old + momentum (correction new)`.
 fn blend(graph: &mut Graph, old: Value, new: Value, momentum: f32, correction: f32) -> Result<Value, Error> {
-    let dims = graph.dims(old).to_vec();
-    let new = graph.reshape(new, &dims)?;
     let new = graph.scale(new, momentum * correction)?;
     let old = graph.scale(old, 1.0 - momentum)?;
     graph.add(old, new)
@@ -112,11 +172,9 @@ mod tests {
             let out = batch_norm_train(&mut graph, x, &norm).unwrap();
             assert_eq!(graph.dims(out.y), dims);
             assert_eq!((graph.dims(out.next_mean), graph.dims(out.next_var)), (&[4][..], &[4][..]));
-            let Some(Composite::BatchNorm { normal, inverse_deviation, .. }) = graph.composite(out.y) else {
-                panic!("not marked")
-            };
-            assert_eq!(graph.dims(*normal), dims);
-            assert_eq!(graph.dims(*inverse_deviation).iter().product::<usize>(), 4);
+            let Some(Composite::BatchNorm(values)) = graph.composite(out.y) else { panic!("not marked") };
+            assert_eq!(graph.dims(values.normal), dims);
+            assert_eq!(graph.dims(values.inverse_deviation).iter().product::<usize>(), 4);
             let y = batch_norm_eval(&mut graph, x, &norm).unwrap();
             assert_eq!(graph.dims(y), dims);
         }

@@ -2,6 +2,7 @@
 //! small numbers, so that network code can pass them around. Must not know files, nor what operators compute.
 
 use super::attributes::Attributes;
+use super::batch_norm::BatchNormValues;
 use super::{Element, Error, Tensor};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -117,21 +118,9 @@ struct Slot {
 
 /// Several nodes that are differentiated as one, by a shorter formula than the chain rule finds.
 #[derive(Clone, Debug)]
-pub enum Composite {
-    /// `y = normal * scale + bias` with `normal = (x - mean) * inverse_deviation`, the mean and the deviation taken over
-    /// every axis but the second.
-    BatchNorm {
-        /// What is normalised, `[N, C, …]`.
-        x: Value,
-        /// `[C]`.
-        scale: Value,
-        /// `[C]`.
-        bias: Value,
-        /// `x` with mean 0 and deviation 1, of the shape of `x`.
-        normal: Value,
-        /// `[1, C, 1, …]`.
-        inverse_deviation: Value,
-    },
+pub(crate) enum Composite {
+    /// Batch normalisation in training form.
+    BatchNorm(BatchNormValues),
 }
 
 /// Values and nodes.

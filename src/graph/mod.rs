@@ -4,6 +4,7 @@
 mod attributes;
 mod batch_norm;
 mod build;
+mod cut;
 mod disk;
 mod error;
 mod fold;
@@ -22,6 +23,7 @@ pub mod weights;
 
 pub use attributes::{Attribute, Attributes};
 pub use batch_norm::{BatchNorm, BatchNormOut, batch_norm_eval, batch_norm_train};
+pub use cut::{Segment, cut};
 pub(crate) use disk::{map_file, replace};
 pub use error::Error;
 use grad::all_gradients;

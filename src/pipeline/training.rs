@@ -4,6 +4,7 @@ use super::Error;
 use super::evaluation::look;
 use super::section::Section;
 use super::words;
+use crate::collective;
 use crate::graph::train::{CrossEntropy, Denominator, Precision, Recipe, Recompute, Sgd};
 use crate::runtime::Device;
 use crate::stage::artifact::NetworkSettings;
@@ -29,6 +30,8 @@ pub struct Training {
     pub cache: Option<String>,
     /// Where it is computed.
     pub place: ComputeOn,
+    /// What joins the processes that train together; a pipeline is one process.
+    pub ranks: collective::Kind,
     /// Options of these stores.
     pub options: Options,
 }
@@ -138,6 +141,7 @@ pub(super) fn read(section: &Section<'_>, name: &str, options: &Options) -> Resu
         photos: section.required_text("photos")?,
         cache: section.text("cache")?,
         place,
+        ranks: collective::Kind::Alone,
         options: options.clone(),
     })
 }

@@ -1,10 +1,12 @@
 //! What the stages that train and evaluate need beside their settings: stores opened, weights to begin with found or fetched,
 //! ONNX Runtime loaded. Must not know how they work.
 
+use crate::collective::{self, Collective};
 use crate::digest::{self, Fingerprint};
+use crate::event::Silent;
 use crate::graph::map_file;
 use crate::pipeline::{Comparison, ComputeOn, Evaluation, InitFrom, Network, Training};
-use crate::runtime::{Runtime, locate};
+use crate::runtime::{Device, Runtime, locate};
 use crate::stage::bench::Bench;
 use crate::stage::model::fetch::{FetchSettings, fetch};
 use crate::stage::model::load_weights;
@@ -53,7 +55,16 @@ pub fn run(work: Work<'_>, wanted: &Fingerprint, context: &Context) -> Result<Re
     match work {
         Work::Train(training) => {
             let bench = bench(&training.place, context)?;
-            train::run(&training.settings, &sources(training, context)?, wanted, &bench, context)
+            let sources = sources(training, context)?;
+            let mut ranks = join(training, &bench)?;
+            // Of several ranks the first one speaks for all.
+            let silent = Context { events: Arc::new(Silent), ..context.clone() };
+            let context = if ranks.rank() == 0 { context } else { &silent };
+            let ended = train::run(&training.settings, &sources, wanted, &bench, ranks.as_mut(), context);
+            if matches!(ended, Ok(_) | Err(Error::Cancelled(_))) {
+                ranks.leave().map_err(Error::from)?;
+            }
+            ended
         }
         Work::Evaluate(evaluation) => {
             let bench = bench(&evaluation.place, context)?;
@@ -62,6 +73,14 @@ pub fn run(work: Work<'_>, wanted: &Fingerprint, context: &Context) -> Result<Re
         }
         Work::Compare(comparison) => evaluate::run_comparison(&compared(comparison, context)?, wanted, context),
     }
+}
+
+fn join(training: &Training, bench: &Bench) -> Result<Box<dyn Collective>, Error> {
+    let device = match bench.device {
+        Device::Cuda(ordinal) => Some(ordinal as usize),
+        Device::Cpu | Device::Auto => None,
+    };
+    collective::join(training.ranks, device).map_err(|error| Error::Usage(error.to_string()))
 }
 
 fn settings(evaluation: &Evaluation, context: &Context) -> Result<evaluate::Settings, Error> {

@@ -1,6 +1,7 @@
 //! Gradients of what normalises: softmax, layer and batch normalisation, unit length. Must not know attention.
 
 use super::Back;
+use crate::graph::batch_norm::Shared;
 use crate::graph::ir::{Composite, TensorType, Value};
 use crate::graph::{Element, Error};
 use std::collections::HashSet;
@@ -150,34 +151,45 @@ fn batch_norm_fixed(back: &mut Back<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// `dx = scale / deviation * (dy - mean(dy) - n mean(dy n))`.
+/// `dx = scale / deviation * (dy - mean(dy) - n mean(dy n))`. Where ranks share their statistics, those means are over all
+/// of them; the gradients of scale and bias stay a rank's own, to be added up with all others.
 pub(super) fn composite(back: &mut Back<'_>, composite: &Composite, depends: &HashSet<Value>) -> Result<(), Error> {
-    let Composite::BatchNorm { x, scale, bias, normal, inverse_deviation } = composite;
+    let Composite::BatchNorm(norm) = composite;
     let dy = back.dy()?;
     let g = &mut *back.graph;
-    let dims = g.dims(*x).to_vec();
+    let dims = g.dims(norm.x).to_vec();
     let axes: Vec<usize> = (0..dims.len()).filter(|axis| *axis != 1).collect();
-    let count: usize = axes.iter().map(|axis| dims[*axis]).product();
     let sum = g.reduce_in_stages("ReduceSum", dy, &axes, true)?;
-    let product = g.mul(dy, *normal)?;
+    let product = g.mul(dy, norm.normal)?;
     let sum_product = g.reduce_in_stages("ReduceSum", product, &axes, true)?;
     let mut given = Vec::new();
-    if depends.contains(x) {
+    if depends.contains(&norm.x) {
         let mut per_channel = vec![1; dims.len()];
         per_channel[1] = dims[1];
-        let scale = g.reshape(*scale, &per_channel)?;
-        let factor = g.mul(scale, *inverse_deviation)?;
-        let mean = g.scale(sum, 1.0 / count as f32)?;
-        let mean_product = g.scale(sum_product, 1.0 / count as f32)?;
-        let along = g.mul(*normal, mean_product)?;
+        let mut count = norm.count(g);
+        let (mut all, mut all_product) = (sum, sum_product);
+        if let Some(Shared { ranks, backward }) = &norm.shared {
+            let both = g.concat(&[sum, sum_product], 0)?;
+            g.output(both, backward)?;
+            let parts = g.split(both, &[1, 1], 0)?;
+            let missing = || back.node.broken("its sums are not two");
+            all = *parts.first().ok_or_else(missing)?;
+            all_product = *parts.get(1).ok_or_else(missing)?;
+            count = count.saturating_mul(*ranks);
+        }
+        let scale = g.reshape(norm.scale, &per_channel)?;
+        let factor = g.mul(scale, norm.inverse_deviation)?;
+        let mean = g.scale(all, 1.0 / count as f32)?;
+        let mean_product = g.scale(all_product, 1.0 / count as f32)?;
+        let along = g.mul(norm.normal, mean_product)?;
         let rest = g.sub(dy, mean)?;
         let rest = g.sub(rest, along)?;
-        given.push((*x, g.mul(rest, factor)?));
+        given.push((norm.x, g.mul(rest, factor)?));
     }
-    for (parameter, sum) in [(scale, sum_product), (bias, sum)] {
-        if depends.contains(parameter) {
-            let dims = g.dims(*parameter).to_vec();
-            given.push((*parameter, g.reshape(sum, &dims)?));
+    for (parameter, sum) in [(norm.scale, sum_product), (norm.bias, sum)] {
+        if depends.contains(&parameter) {
+            let dims = g.dims(parameter).to_vec();
+            given.push((parameter, g.reshape(sum, &dims)?));
         }
     }
     back.given.extend(given);

@@ -9,6 +9,8 @@
 //! | gradient | `image`, `label`, every `NAME`, `accumulated/NAME`, masks | `loss`, `loss/HEAD`, `counts`, `gradient/NAME`, `next/NAME` of running statistics |
 //! | update | `learning_rate`, `gradient_scale` f32, every parameter's `NAME`, `momentum/NAME`, `accumulated/NAME` | `next/NAME`, `next/momentum/NAME` |
 //!
+//! [`Trainee::synchronised`] gives the gradient graph in segments, for ranks that share the statistics of their batches.
+//!
 //! In [`Precision::F16`] there are `loss_scale` f32 beside, `next/loss_scale`, and `finite` bool: a step whose gradients
 //! are not finite changes nothing but the scale, which it halves.
 
@@ -16,6 +18,7 @@ mod loss;
 mod optimise;
 mod precision;
 mod recompute;
+mod synchronise;
 
 use super::import::Imported;
 use super::ir::{Graph, Value};

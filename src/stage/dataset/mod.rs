@@ -55,8 +55,9 @@ impl Item {
 impl Dataset {
     /// The images of some splits, in their order. An image whose photo is missing, cannot be decoded or has another size
     /// than its masks becomes a row of the stage's quarantine. Photos that were decoded before and have not changed since
-    /// (table `images`) are not decoded again.
-    pub fn open(photos: &Store, splits: &[&str], context: &Context) -> Result<Vec<Self>, Error> {
+    /// (table `images`) are not decoded again. Of several processes that open the same images one has to `tell`, before the
+    /// others begin: it alone writes to the quarantine.
+    pub fn open(photos: &Store, splits: &[&str], tell: bool, context: &Context) -> Result<Vec<Self>, Error> {
         let depends_on = fingerprint(photos, context)?;
         let split_of = splits_of_images(splits, context)?;
         let found = masks::read(&split_of, context)?;
@@ -79,16 +80,10 @@ impl Dataset {
                 }
             }
         }
-        for row in &rows {
-            context.events.emit(Event::Item {
-                stage: context.stage.clone(),
-                item: row.item.clone(),
-                outcome: Outcome::Quarantined,
-                reason: Some(row.reason),
-                detail: row.detail.clone(),
-            });
+        if tell {
+            rows.iter().for_each(|row| tell_of(row, context));
+            quarantine::replace(context, &depends_on, rows)?;
         }
-        quarantine::replace(context, &depends_on, rows)?;
         for (set, split) in sets.iter().zip(splits) {
             if set.items.is_empty() {
                 let text = format!(
@@ -188,6 +183,16 @@ fn listed(photos: &Store, images: &BTreeMap<String, Masks>) -> Result<BTreeMap<S
         }
         Ok(found)
     })
+}
+
+fn tell_of(row: &Row, context: &Context) {
+    context.events.emit(Event::Item {
+        stage: context.stage.clone(),
+        item: row.item.clone(),
+        outcome: Outcome::Quarantined,
+        reason: Some(row.reason),
+        detail: row.detail.clone(),
+    });
 }
 
 /// Whether an image can be used, by what is known of its photo.

@@ -39,6 +39,12 @@ impl From<Mismatch> for super::Error {
     }
 }
 
+impl From<crate::collective::Error> for super::Error {
+    fn from(error: crate::collective::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod fixture {

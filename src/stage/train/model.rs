@@ -1,6 +1,7 @@
 //! What is trained: a network built from its name, or the graphs of a folder as they are. Must not know data or schedules.
 
 use super::weights::{Balance, Occurrence, class_weights};
+use crate::graph::Graph;
 use crate::graph::net::{Config, Normalisation, infer_graph};
 use crate::graph::onnx::{encode, read_model};
 use crate::graph::weights::{Line, Weights, read_weights};
@@ -38,6 +39,18 @@ pub struct Init {
     pub identity: String,
     /// Where they come from; asked only when a training begins.
     pub load: Arc<dyn Fn() -> Result<Weights, Error> + Send + Sync>,
+}
+
+/// A part of a graph that is cut, opened.
+pub struct Piece {
+    /// What is run.
+    pub step: Step,
+    /// Its outputs that are added up over the ranks before later parts read them.
+    pub cuts: Vec<String>,
+    /// Its outputs that later parts read as they are.
+    pub carried: Vec<String>,
+    /// What it reads and no later part does.
+    pub spent: Vec<String>,
 }
 
 /// A model that is ready to be opened.
@@ -101,16 +114,14 @@ impl Model {
         }
     }
 
-    /// Opens one of the graphs: `train_step`, `grad`, `update`. `writes` are made from its inputs and outputs.
+    /// Opens one of the graphs: `train_step`, `grad`, `update`.
     pub fn step(&self, graph: &str, bench: &Bench) -> Result<Step, Error> {
-        let file = format!("{graph}.onnx");
         let name = format!("{} ({graph})", self.artifact.model);
-        let path;
-        let bytes;
-        let (source, names) = match &self.graphs {
+        match &self.graphs {
             Graphs::Folder(local) => {
-                path = local.file(&file)?;
-                (Source::File(&path), read_model(&path)?.names())
+                let path = local.file(&format!("{graph}.onnx"))?;
+                let writes = writes(&read_model(&path)?.names());
+                Ok(Step::open(&bench.runtime, &name, Source::File(&path), &bench.settings(), &writes)?)
             }
             Graphs::Built(network) => {
                 let built = match graph {
@@ -118,21 +129,29 @@ impl Model {
                     "grad" => network.trainee.gradient(&network.recipe, false)?,
                     _ => network.trainee.update(&network.recipe)?,
                 };
-                let values = built.inputs().iter().chain(built.outputs());
-                let names = values.map(|value| built.name(*value).to_owned()).collect();
-                bytes = encode(&built, &name);
-                (Source::Bytes(&bytes), names)
+                bench.open(&name, &built, &writes(&outputs(&built)))
             }
+        }
+    }
+
+    /// Opens the graph of gradients for one of some ranks, cut where batch norms need what the others have. Graphs of a
+    /// folder are not cut: there each rank normalises by its own share of the batch.
+    pub fn gradient(&self, ranks: usize, bench: &Bench) -> Result<Vec<Piece>, Error> {
+        let segments = match &self.graphs {
+            Graphs::Built(network) if ranks > 1 => network.trainee.synchronised(&network.recipe, ranks)?,
+            Graphs::Built(_) | Graphs::Folder(_) => Vec::new(),
         };
-        let next = |input: &String| {
-            let next = match input.strip_prefix("accumulated/") {
-                Some(name) => format!("gradient/{name}"),
-                None => format!("next/{input}"),
-            };
-            names.contains(&next).then(|| (input.clone(), next))
-        };
-        let writes: Vec<(String, String)> = names.iter().filter_map(next).collect();
-        Ok(Step::open(&bench.runtime, &name, source, &bench.settings(), &writes)?)
+        if segments.is_empty() {
+            let (cuts, carried, spent) = Default::default();
+            return Ok(vec![Piece { step: self.step("grad", bench)?, cuts, carried, spent }]);
+        }
+        let mut pieces = Vec::with_capacity(segments.len());
+        for (number, segment) in segments.into_iter().enumerate() {
+            let name = format!("{} (grad, part {number})", self.artifact.model);
+            let step = bench.open(&name, &segment.graph, &writes(&outputs(&segment.graph)))?;
+            pieces.push(Piece { step, cuts: segment.cuts, carried: segment.carried_out, spent: segment.spent });
+        }
+        Ok(pieces)
     }
 
     /// Opens the graph of logits, of `batch` pictures where that can be chosen. `None` where the model has none.
@@ -190,4 +209,20 @@ impl Model {
         self.artifact.clone().seal(folder, files, weights, &context.cancel)?;
         Ok(())
     }
+}
+
+fn outputs(graph: &Graph) -> Vec<String> {
+    graph.outputs().iter().map(|output| graph.name(*output).to_owned()).collect()
+}
+
+/// Which outputs become what of the state: the next value of a name, and what was added up with a gradient.
+fn writes(outputs: &[String]) -> Vec<(String, String)> {
+    let write = |output: &String| {
+        let name = match output.strip_prefix("gradient/") {
+            Some(name) => format!("accumulated/{name}"),
+            None => output.strip_prefix("next/")?.to_owned(),
+        };
+        Some((name, output.clone()))
+    };
+    outputs.iter().filter_map(write).collect()
 }

@@ -15,14 +15,16 @@ use super::schedule::Polynomial;
 use super::stepper::{Stepper, weights_of};
 use super::weights::Occurrence;
 use super::{Length, Settings, Sources};
-use crate::cancel::Cause;
+use crate::cancel::{Cancel, Cause};
+use crate::collective::Collective;
 use crate::digest::Fingerprint;
 use crate::event::{Event, Level, note};
 use crate::graph::weights::{Outcome as Taken, Weights};
 use crate::outcome::Counts;
 use crate::runtime::Step;
 use crate::stage::bench::Bench;
-use crate::stage::dataset::{Dataset, tell_quarantined};
+use crate::stage::dataset::{Dataset, Item, tell_quarantined};
+use crate::stage::measure::confusion::Confusion;
 use crate::stage::measure::network::Network;
 use crate::stage::measure::photos::{Question, measure};
 use crate::stage::{Context, Error, Report, check};
@@ -35,12 +37,13 @@ pub fn run(
     sources: &Sources,
     depends_on: &Fingerprint,
     bench: &Bench,
+    ranks: &mut dyn Collective,
     context: &Context,
 ) -> Result<Report, Error> {
-    let mut sets = open(settings, sources, context)?.into_iter();
+    let mut sets = open(settings, sources, ranks, context)?.into_iter();
     let Some(train) = sets.next() else { return Err(Error::Failed("no split was opened".to_owned())) };
     let val = sets.next();
-    let portion = Portion { rank: 0, ranks: 1, passes: settings.passes, batch: 0 };
+    let portion = Portion { rank: ranks.rank(), ranks: ranks.ranks(), passes: settings.passes, batch: 0 };
     let model = Model::open(&sources.model, portion.ranks * portion.passes, &occurrence(&train))?;
     let portion = Portion { batch: model.artifact.batch, ..portion };
     refuse_other_classes(&[Some(&train), val.as_ref()], model.artifact.classes)?;
@@ -52,6 +55,7 @@ pub fn run(
     let every = settings.validation.as_ref().map_or(1, |validation| validation.every);
     let training = Training {
         due: order.ends(steps, portion.total(), every),
+        cancel: if portion.ranks > 1 { Cancel::default() } else { context.cancel.clone() },
         settings,
         sources,
         context,
@@ -67,7 +71,7 @@ pub fn run(
         steps,
     };
     training.sample.check().map_err(Error::Usage)?;
-    training.run(depends_on)
+    training.run(depends_on, ranks)
 }
 
 /// A training with everything that does not change from step to step.
@@ -85,6 +89,8 @@ struct Training<'a> {
     order: Order,
     portion: Portion,
     steps: u64,
+    /// What interrupts a step. Several ranks are interrupted between steps only, all at the same one.
+    cancel: Cancel,
     /// Steps after which an epoch that is validated has ended, or the training.
     due: BTreeSet<u64>,
 }
@@ -97,7 +103,7 @@ struct Stand {
 }
 
 impl Training<'_> {
-    fn run(&self, depends_on: &Fingerprint) -> Result<Report, Error> {
+    fn run(&self, depends_on: &Fingerprint, ranks: &mut dyn Collective) -> Result<Report, Error> {
         let begun = Instant::now();
         let events = &self.context.events;
         let (mut stand, weights) = self.begin()?;
@@ -124,7 +130,7 @@ impl Training<'_> {
             settings: &self.sample,
             cache: cache.as_ref(),
             seed: self.settings.seed,
-            cancel: &self.context.cancel,
+            cancel: &self.cancel,
         };
         let steps = self.steps - stand.step;
         let workers = match self.settings.workers {
@@ -136,7 +142,7 @@ impl Training<'_> {
             for _ in 0..workers {
                 scope.spawn(|| loader.work());
             }
-            let trained = self.train(&mut stand, &mut stepper, eval.as_mut(), &loader, &mut progress);
+            let trained = self.train(&mut stand, &mut stepper, eval.as_mut(), &loader, &mut progress, ranks);
             loader.close();
             trained
         });
@@ -152,6 +158,9 @@ impl Training<'_> {
             Err(error) => return Err(error),
         }
         drop(stepper);
+        if !self.leads() {
+            return Ok(Report::default());
+        }
         self.finish(&stand, depends_on, begun.elapsed().as_secs_f64())
     }
 
@@ -188,24 +197,25 @@ impl Training<'_> {
         mut eval: Option<&mut (Step, usize)>,
         loader: &Loader<'_>,
         progress: &mut Progress,
+        ranks: &mut dyn Collective,
     ) -> Result<(), Error> {
-        let cancel = &self.context.cancel;
         if self.due.contains(&stand.step) && stand.history.last().is_some_and(|row| row.part == Part::Train) {
-            self.validate(stand, stepper, eval.as_deref_mut(), progress)?;
+            self.validate(stand, stepper, eval.as_deref_mut(), progress, ranks)?;
         }
         while stand.step < self.steps {
-            check(cancel)?;
+            self.check_all(ranks)?;
             let waiting = Instant::now();
             let passes = self.passes(loader)?;
             let waited = waiting.elapsed().as_secs_f32();
             if stand.step == 0
+                && self.leads()
                 && let Some(batch) = passes.first()
             {
                 outputs::batch_picture(self.settings, &self.sample, batch, self.context)?;
             }
             let rate = self.rates.rate(stand.step) as f32;
             let draws = Draws { seed: self.settings.seed, step: stand.step };
-            let said = stepper.step(&passes, rate, draws, cancel).map_err(|error| self.stopped(error))?;
+            let said = stepper.step(&passes, rate, draws, ranks, &self.cancel).map_err(|error| self.stopped(error))?;
             if !said.loss.is_finite() {
                 return Err(self.not_finite(stand.step + 1, said.loss, rate));
             }
@@ -227,12 +237,25 @@ impl Training<'_> {
             stand.history.push(row);
             self.context.events.emit(Event::Advanced { stage: self.context.stage.clone(), by: 1 });
             if self.due.contains(&stand.step) {
-                self.validate(stand, stepper, eval.as_deref_mut(), progress)?;
+                self.validate(stand, stepper, eval.as_deref_mut(), progress, ranks)?;
             } else if self.settings.checkpoint_steps.is_some_and(|every| stand.step.is_multiple_of(every.max(1))) {
                 self.checkpoint(stand, stepper, None)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether this process writes down what all of them do.
+    fn leads(&self) -> bool {
+        self.portion.rank == 0
+    }
+
+    /// Stops all ranks once one of them was asked to.
+    fn check_all(&self, ranks: &mut dyn Collective) -> Result<(), Error> {
+        if self.portion.ranks > 1 && ranks.greatest(u64::from(self.context.cancel.is_cancelled()))? > 0 {
+            self.context.cancel.cancel(Cause::Signal);
+        }
+        check(&self.context.cancel)
     }
 
     /// The passes of one step.
@@ -267,6 +290,7 @@ impl Training<'_> {
         stepper: &mut Stepper,
         eval: Option<&mut (Step, usize)>,
         progress: &mut Progress,
+        ranks: &mut dyn Collective,
     ) -> Result<(), Error> {
         let begun = Instant::now();
         let mut score = None;
@@ -279,9 +303,12 @@ impl Training<'_> {
                 threads: self.context.threads,
             };
             let mut network = Network::new(step, &mut stepper.state)?;
-            let cancel = &self.context.cancel;
-            let measured = measure(val, val.items(), &mut network, &question, cancel, &mut |_| Ok(()))?;
-            let metrics = measured.confusion.metrics();
+            let Portion { rank, ranks: all, .. } = self.portion;
+            let mine: Vec<Item> = val.items().iter().skip(rank).step_by(all).cloned().collect();
+            let measured = measure(val, &mine, &mut network, &question, &self.cancel, &mut |_| Ok(()))?;
+            let mut counts = measured.confusion.counts().to_vec();
+            ranks.sum_counts(&mut counts)?;
+            let metrics = Confusion::from_counts(measured.confusion.classes(), counts)?.metrics();
             let seconds = begun.elapsed().as_secs_f32();
             stand.history.push(Row {
                 step: stand.step,
@@ -299,6 +326,9 @@ impl Training<'_> {
             validation = Some(Validation { mean_iou: metrics.mean_iou, foreground_iou: metrics.foreground_iou });
         }
         self.checkpoint(stand, stepper, score)?;
+        if !self.leads() {
+            return Ok(());
+        }
         outputs::curves(self.settings, &stand.history, self.context)?;
         outputs::table(self.settings, &stand.history, self.context)?;
         let text = progress.epoch(self.order.epochs(stand.place), &stand.history, validation.as_ref());
@@ -307,7 +337,7 @@ impl Training<'_> {
     }
 
     fn checkpoint(&self, stand: &Stand, stepper: &Stepper, score: Option<f64>) -> Result<(), Error> {
-        if stand.step == 0 {
+        if stand.step == 0 || !self.leads() {
             return Ok(());
         }
         let Stand { step, place, history } = stand;
@@ -351,10 +381,23 @@ impl Training<'_> {
     }
 }
 
-fn open(settings: &Settings, sources: &Sources, context: &Context) -> Result<Vec<Dataset>, Error> {
+fn open(
+    settings: &Settings,
+    sources: &Sources,
+    ranks: &mut dyn Collective,
+    context: &Context,
+) -> Result<Vec<Dataset>, Error> {
     let mut splits = vec!["train"];
     splits.extend(settings.validation.is_some().then_some("val"));
-    let mut sets = Dataset::open(&sources.photos, &splits, &sources.data(context))?;
+    let leads = ranks.rank() == 0;
+    let open = || Dataset::open(&sources.photos, &splits, leads, &sources.data(context));
+    // The first rank decodes the photos; the others then find what it wrote down.
+    let first = leads.then(open).transpose()?;
+    ranks.greatest(0)?;
+    let mut sets = match first {
+        Some(sets) => sets,
+        None => open()?,
+    };
     tell_quarantined(&sets, context);
     let limits = [settings.images, settings.validation.as_ref().and_then(|validation| validation.images)];
     for (set, limit) in sets.iter_mut().zip(limits) {

@@ -3,8 +3,9 @@
 
 use super::loader::{Batch, Portion};
 use super::masks::Draws;
-use super::model::Model;
+use super::model::{Model, Piece};
 use crate::cancel::Cancel;
+use crate::collective::Collective;
 use crate::graph::Tensor;
 use crate::graph::weights::Weights;
 use crate::runtime::{Array, Element, State, Step};
@@ -15,6 +16,11 @@ use std::collections::BTreeMap;
 
 /// Where the loss scale of 16-bit training begins.
 const LOSS_SCALE: f32 = 65536.0;
+
+/// What is asked of every step.
+const SAID: [&str; 2] = ["loss", "counts"];
+/// Numbers that are added up over ranks at a time, at least: few enough for the memory, many enough for the wire.
+const BUCKET: usize = 16 << 20;
 
 /// The opened graphs of a training and what they carry from step to step.
 pub struct Stepper {
@@ -32,7 +38,7 @@ pub struct Stepper {
 
 enum Graphs {
     Whole(Box<Step>),
-    Parts { gradient: Box<Step>, update: Box<Step> },
+    Parts { gradient: Vec<Piece>, update: Box<Step> },
 }
 
 /// What a step said.
@@ -72,13 +78,15 @@ impl Stepper {
         let graphs = match portion.ranks * portion.passes {
             1 => Graphs::Whole(Box::new(model.step("train_step", bench)?)),
             _ => Graphs::Parts {
-                gradient: Box::new(model.step("grad", bench)?),
+                gradient: model.gradient(portion.ranks, bench)?,
                 update: Box::new(model.step("update", bench)?),
             },
         };
         let steps: Vec<&Step> = match &graphs {
             Graphs::Whole(step) => vec![step],
-            Graphs::Parts { gradient, update } => vec![gradient, update],
+            Graphs::Parts { gradient, update } => {
+                gradient.iter().map(|piece| &piece.step).chain([update.as_ref()]).collect()
+            }
         };
         let device = steps.first().map_or(bench.device, |step| step.placement().device);
         let mut state = State::new(&bench.runtime, device)?;
@@ -117,7 +125,14 @@ impl Stepper {
     }
 
     /// Trains on the passes of one step. A step that fails or is cancelled leaves parameters and momenta as they were.
-    pub fn step(&mut self, passes: &[Batch], rate: f32, draws: Draws, cancel: &Cancel) -> Result<Said, Error> {
+    pub fn step(
+        &mut self,
+        passes: &[Batch],
+        rate: f32,
+        draws: Draws,
+        ranks: &mut dyn Collective,
+        cancel: &Cancel,
+    ) -> Result<Said, Error> {
         let mut said: Option<Said> = None;
         if let Graphs::Parts { .. } = &self.graphs {
             for (name, dims) in &self.sums {
@@ -126,25 +141,57 @@ impl Stepper {
         }
         for batch in passes {
             let mut inputs = self.inputs(batch, draws)?;
-            let step = match &mut self.graphs {
+            let replies = match &mut self.graphs {
                 Graphs::Whole(step) => {
                     inputs.push(("learning_rate".to_owned(), Array::scalar(rate)));
-                    step
+                    let inputs: Vec<(&str, &Array)> =
+                        inputs.iter().map(|(name, array)| (name.as_str(), array)).collect();
+                    step.run(&mut self.state, &inputs, &SAID, cancel)?
                 }
-                Graphs::Parts { gradient, .. } => gradient,
+                Graphs::Parts { gradient, .. } => {
+                    inputs.push(("rank".to_owned(), Array::i64(&[], &[self.portion.rank as i64])?));
+                    run(gradient, &mut self.state, &inputs, ranks, cancel)?
+                }
             };
-            let inputs: Vec<(&str, &Array)> = inputs.iter().map(|(name, array)| (name.as_str(), array)).collect();
-            let replies = step.run(&mut self.state, &inputs, &["loss", "counts"], cancel)?;
             said = Some(add(said, &replies)?);
         }
         let Some(mut said) = said else { return Err(Error::Failed("a step without a batch".to_owned())) };
         said.loss /= passes.len() as f32;
+        if self.portion.ranks > 1 {
+            self.add_up(&mut said, ranks)?;
+        }
         if let Graphs::Parts { update, .. } = &mut self.graphs {
             let (rate, share) =
                 (Array::scalar(rate), Array::scalar(1.0 / (self.portion.ranks * self.portion.passes) as f32));
             update.run(&mut self.state, &[("learning_rate", &rate), ("gradient_scale", &share)], &[], cancel)?;
         }
         Ok(said)
+    }
+
+    /// Adds the gradients of all ranks up, and what they say of their shares.
+    fn add_up(&mut self, said: &mut Said, ranks: &mut dyn Collective) -> Result<(), Error> {
+        let mut bucket: Vec<f32> = Vec::new();
+        let mut held: Vec<(&str, &[usize])> = Vec::new();
+        for (index, (name, dims)) in self.sums.iter().enumerate() {
+            bucket.extend(self.state.get(name)?.to_f32()?);
+            held.push((name, dims));
+            if bucket.len() < BUCKET && index + 1 < self.sums.len() {
+                continue;
+            }
+            ranks.sum(&mut bucket)?;
+            let mut rest = bucket.as_slice();
+            for (name, dims) in held.drain(..) {
+                let (sum, more) = rest.split_at(dims.iter().product());
+                self.state.set(name, &Array::from_f32(dims, sum)?)?;
+                rest = more;
+            }
+            bucket.clear();
+        }
+        let mut loss = [said.loss];
+        ranks.sum(&mut loss)?;
+        said.loss = loss[0] / self.portion.ranks as f32;
+        said.counts.iter_mut().try_for_each(|counts| ranks.sum_counts(counts))?;
+        Ok(())
     }
 
     fn inputs(&self, batch: &Batch, draws: Draws) -> Result<Vec<(String, Array)>, Error> {
@@ -179,6 +226,44 @@ impl Stepper {
         }
         Ok(saved)
     }
+}
+
+/// Runs the parts of a gradient graph in turn, with the sums over the ranks in between, and gives what [`SAID`] names. What
+/// parts hand on to each other lies in the state only in between.
+fn run(
+    pieces: &mut [Piece],
+    state: &mut State,
+    given: &[(String, Array)],
+    ranks: &mut dyn Collective,
+    cancel: &Cancel,
+) -> Result<Vec<Array>, Error> {
+    let mut said: BTreeMap<&str, Array> = BTreeMap::new();
+    for Piece { step, cuts, carried, spent } in pieces {
+        let takes = |name: &str| step.inputs().iter().any(|input| input.name == name);
+        let inputs: Vec<(&str, &Array)> =
+            given.iter().filter(|(name, _)| takes(name)).map(|(name, array)| (name.as_str(), array)).collect();
+        let reports: Vec<&str> =
+            SAID.into_iter().filter(|name| step.outputs().iter().any(|output| output.name == *name)).collect();
+        let wanted: Vec<&str> =
+            reports.iter().copied().chain(cuts.iter().chain(&*carried).map(String::as_str)).collect();
+        let mut replies = step.run(state, &inputs, &wanted, cancel)?.into_iter();
+        said.extend(reports.into_iter().zip(replies.by_ref()));
+        for name in &*cuts {
+            let Some(reply) = replies.next() else { break };
+            let mut sum = reply.to_f32()?;
+            ranks.sum(&mut sum)?;
+            state.set(name, &Array::from_f32(reply.dims(), &sum)?)?;
+        }
+        for (name, reply) in carried.iter().zip(replies) {
+            state.set(name, &reply)?;
+        }
+        spent.iter().for_each(|name| {
+            state.remove(name);
+        });
+    }
+    SAID.into_iter()
+        .map(|name| said.remove(name).ok_or_else(|| Error::Failed(format!("a step does not say its {name}"))))
+        .collect()
 }
 
 /// What a model consists of, of all that a checkpoint holds.
