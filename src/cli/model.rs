@@ -2,10 +2,10 @@
 
 use super::model_args::{
     BenchArgs, CheckExportedArgs, CheckGoldenArgs, ConvertArgs, DifferentiateArgs, ExportArgs, FetchArgs, InspectArgs,
-    LossWord, ModelCommand, PixelsWord, PrecisionWord, RecipeArgs, RecomputeWord,
+    LossWord, ModelCommand, OptimiserWord, PixelsWord, PrecisionWord, RecipeArgs, RecomputeWord,
 };
 use super::{Answer, Desk, Exit, Refusal};
-use crate::graph::train::{CrossEntropy, Denominator, Precision, Recipe, Recompute, Sgd};
+use crate::graph::train::{AdamW, CrossEntropy, Denominator, Optimiser, Precision, Recipe, Recompute, Sgd};
 use crate::graph::weights::{Weights, write_safetensors};
 use crate::runtime::{self, Runtime};
 use crate::stage;
@@ -46,7 +46,17 @@ fn recipe(args: &RecipeArgs, over: PixelsWord) -> Recipe {
             },
             class_weights: args.class_weights.clone(),
         },
-        sgd: Sgd { momentum: args.momentum, weight_decay: args.weight_decay, nesterov: args.nesterov },
+        optimiser: match args.optimiser {
+            OptimiserWord::Sgd => Optimiser::Sgd(Sgd {
+                momentum: args.momentum,
+                weight_decay: args.weight_decay.unwrap_or(0.0),
+                nesterov: args.nesterov,
+            }),
+            OptimiserWord::Adamw => {
+                let usual = AdamW::default();
+                Optimiser::AdamW(AdamW { weight_decay: args.weight_decay.unwrap_or(usual.weight_decay), ..usual })
+            }
+        },
         recompute: match args.recompute {
             RecomputeWord::None => Recompute::None,
             RecomputeWord::Attention => Recompute::Attention,

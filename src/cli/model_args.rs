@@ -37,6 +37,15 @@ pub enum PrecisionWord {
     Fp16,
 }
 
+/// How weights follow their gradients.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptimiserWord {
+    /// Descent with momentum.
+    Sgd,
+    /// Adam with decoupled weight decay.
+    Adamw,
+}
+
 /// What of the forward pass is computed again on the way back instead of being kept.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecomputeWord {
@@ -69,12 +78,15 @@ pub struct RecipeArgs {
     /// A weight for each class.
     #[arg(long, value_name = "W,W,…", value_delimiter = ',')]
     pub class_weights: Option<Vec<f32>>,
+    /// How weights follow their gradients.
+    #[arg(long, value_enum, default_value = "sgd")]
+    pub optimiser: OptimiserWord,
     /// Momentum of the descent; 0 for none.
     #[arg(long, default_value_t = 0.9)]
     pub momentum: f32,
-    /// Weight decay of the descent.
-    #[arg(long, default_value_t = 0.0)]
-    pub weight_decay: f32,
+    /// Weight decay; none in descent and 0.01 in AdamW unless given.
+    #[arg(long)]
+    pub weight_decay: Option<f32>,
     /// Look ahead as Nesterov does.
     #[arg(long)]
     pub nesterov: bool,

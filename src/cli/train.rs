@@ -115,6 +115,9 @@ pub struct TrainArgs {
     /// β of effective-number.
     #[arg(long)]
     beta: Option<f64>,
+    /// With --arch: sgd or adamw, with the usual settings.
+    #[arg(long, default_value = "sgd")]
+    optimiser: String,
     /// With --arch: fp32, bf16, bf16-emulated or fp16.
     #[arg(long, default_value = "fp32")]
     precision: String,
@@ -207,6 +210,7 @@ fn named(args: &TrainArgs, arch: &str) -> Result<Network, String> {
     network.seed = args.seed;
     network.head_rate = args.head_rate;
     network.drop_path = args.drop_path;
+    network.recipe.optimiser = words::optimiser(&args.optimiser).map_err(|error| format!("--optimiser: {error}"))?;
     network.recipe.precision = words::precision(&args.precision).map_err(|error| format!("--precision: {error}"))?;
     network.recipe.recompute = words::recompute(&args.recompute).map_err(|error| format!("--recompute: {error}"))?;
     let balance = words::balance(Some(&args.class_weights), args.beta);

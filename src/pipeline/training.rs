@@ -5,7 +5,7 @@ use super::evaluation::look;
 use super::section::Section;
 use super::words;
 use crate::collective;
-use crate::graph::train::{CrossEntropy, Denominator, Precision, Recipe, Recompute, Sgd};
+use crate::graph::train::{CrossEntropy, Denominator, Optimiser, Precision, Recipe, Recompute};
 use crate::runtime::Device;
 use crate::stage::artifact::NetworkSettings;
 use crate::stage::train::weights::Balance;
@@ -86,7 +86,7 @@ pub fn network(arch: &str) -> NetworkSettings {
         seed: 1,
         recipe: Recipe {
             loss: CrossEntropy { denominator: Denominator::All, class_weights: None },
-            sgd: Sgd { momentum: 0.9, weight_decay: 0.0, nesterov: false },
+            optimiser: Optimiser::default(),
             precision: Precision::F32,
             recompute: Recompute::None,
         },
@@ -184,9 +184,7 @@ fn named(section: &Section<'_>, arch: &str, seed: u64) -> Result<Network, Error>
     network.drop_path = section.float("drop_path")?.map(|share| share as f32);
     network.dropout = section.float("dropout")?.map_or(network.dropout, |share| share as f32);
     let recipe = &mut network.recipe;
-    recipe.sgd.momentum = section.float("momentum")?.map_or(recipe.sgd.momentum, |momentum| momentum as f32);
-    recipe.sgd.weight_decay = section.float("weight_decay")?.map_or(recipe.sgd.weight_decay, |decay| decay as f32);
-    recipe.sgd.nesterov = section.flag("nesterov")?.unwrap_or(recipe.sgd.nesterov);
+    recipe.optimiser = optimiser(section)?;
     let said = |key: &'static str| move |detail: String| section.error_at(key, detail);
     if let Some(word) = section.text("precision")? {
         recipe.precision = words::precision(&word).map_err(said("precision"))?;
@@ -200,4 +198,28 @@ fn named(section: &Section<'_>, arch: &str, seed: u64) -> Result<Network, Error>
     let (balance, beta) = (section.text("class_weights")?, section.float("beta")?);
     let balance = words::balance(balance.as_deref(), beta).map_err(said("class_weights"))?;
     Ok(Network::Named(Box::new(network), balance))
+}
+
+fn optimiser(section: &Section<'_>) -> Result<Optimiser, Error> {
+    let word = section.text("optimiser")?;
+    let mut optimiser =
+        words::optimiser(word.as_deref().unwrap_or("sgd")).map_err(|detail| section.error_at("optimiser", detail))?;
+    match &mut optimiser {
+        Optimiser::Sgd(sgd) => {
+            sgd.momentum = section.float("momentum")?.map_or(sgd.momentum, |momentum| momentum as f32);
+            sgd.weight_decay = section.float("weight_decay")?.map_or(sgd.weight_decay, |decay| decay as f32);
+            sgd.nesterov = section.flag("nesterov")?.unwrap_or(sgd.nesterov);
+        }
+        Optimiser::AdamW(adam) => {
+            if let Some(betas) = section.floats("betas")? {
+                let [first, second] = betas.as_slice() else {
+                    return Err(section.error_at("betas", "takes two numbers"));
+                };
+                adam.betas = [*first as f32, *second as f32];
+            }
+            adam.epsilon = section.float("epsilon")?.map_or(adam.epsilon, |epsilon| epsilon as f32);
+            adam.weight_decay = section.float("weight_decay")?.map_or(adam.weight_decay, |decay| decay as f32);
+        }
+    }
+    Ok(optimiser)
 }

@@ -1,7 +1,7 @@
 //! Settings written as words, the same in pipeline files and on the command line. Must not know which of the two.
 
 use super::nearest;
-use crate::graph::train::{Denominator, Precision, Recompute};
+use crate::graph::train::{AdamW, Denominator, Optimiser, Precision, Recompute, Sgd};
 use crate::stage::measure::wish::ModeWord;
 use crate::stage::merge::{Classes, Policy};
 use crate::stage::train::weights::Balance;
@@ -61,6 +61,11 @@ pub fn ingest(
 /// How a network looks at photos.
 pub fn look(word: &str) -> Result<ModeWord, String> {
     find(word, [("whole", ModeWord::Whole), ("slide", ModeWord::Slide)])
+}
+
+/// How parameters follow their gradients, with the usual settings.
+pub fn optimiser(word: &str) -> Result<Optimiser, String> {
+    find(word, [("sgd", Optimiser::Sgd(Sgd::default())), ("adamw", Optimiser::AdamW(AdamW::default()))])
 }
 
 /// The numbers of matrix products.

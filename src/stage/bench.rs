@@ -95,3 +95,18 @@ pub(crate) fn tensor(array: &Array) -> Result<Tensor, Error> {
     };
     Ok(Tensor::new(element, array.dims().to_vec(), array.data().clone())?)
 }
+
+/// Where the loss scale of 16-bit training begins.
+const LOSS_SCALE: f32 = 65536.0;
+
+/// What the state of a step begins with besides its weights: moments and sums at 0. `None` for a name that is no such state.
+pub(crate) fn first_value(name: &str, dims: &[usize]) -> Result<Option<Array>, Error> {
+    match name {
+        "loss_scale" => Ok(Some(Array::scalar(LOSS_SCALE))),
+        "step_count" => Ok(Some(Array::scalar(0.0))),
+        _ if ["momentum/", "variance/", "accumulated/"].iter().any(|kind| name.starts_with(kind)) => {
+            array(&Tensor::full(dims, 0.0)).map(Some)
+        }
+        _ => Ok(None),
+    }
+}

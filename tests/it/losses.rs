@@ -98,7 +98,7 @@ fn descents_are_pytorchs() {
             weight_decay: number("weight_decay"),
             nesterov: about["nesterov"] == true,
         };
-        let recipe = Recipe { sgd, ..Recipe::default() };
+        let recipe = Recipe { optimiser: Optimiser::Sgd(sgd), ..Recipe::default() };
         let start = get("start");
         let mut trainee = bare_logits(&[1, 2, 3, 4]);
         let value = trainee.graph.input("p", Element::F32, start.dims()).unwrap();

@@ -143,7 +143,8 @@ impl Config {
             _ => Arch::SetrMla,
         };
         let vit = VITS.iter().find(|(letter, ..)| base.contains(&format!("-vit-{letter}-")));
-        let (_, width, layers, heads) = *vit.unwrap_or(&VITS[3]);
+        // SETR is built on the largest.
+        let (_, width, layers, heads) = *vit.unwrap_or(&VITS[VITS.len() - 1]);
         let taps = match arch {
             Arch::SegmenterMask | Arch::SegmenterLinear => vec![layers - 1],
             Arch::SetrNaive | Arch::SetrPup => vec![9, 14, 19, 23],

@@ -11,6 +11,7 @@
 //!
 //! [`Trainee::synchronised`] gives the gradient graph in segments, for ranks that share the statistics of their batches.
 //!
+//! With Adam there are `variance/NAME` and `next/variance/NAME` beside the momenta, and `step_count` f32 with its next value.
 //! In [`Precision::F16`] there are `loss_scale` f32 beside, `next/loss_scale`, and `finite` bool: a step whose gradients
 //! are not finite changes nothing but the scale, which it halves.
 
@@ -24,11 +25,11 @@ use super::import::Imported;
 use super::ir::{Graph, Value};
 use super::net::{Head, MaskInput, Network};
 use super::{Element, Error, all_gradients};
-use optimise::all_finite;
+use optimise::{Moments, Rates, all_finite};
 use precision::lower;
 
 pub use loss::{CrossEntropy, Denominator, IGNORED};
-pub use optimise::Sgd;
+pub use optimise::{AdamW, Optimiser, Sgd};
 pub use precision::Precision;
 pub use recompute::Recompute;
 
@@ -77,7 +78,7 @@ pub struct Recipe {
     /// The loss.
     pub loss: CrossEntropy,
     /// The update.
-    pub sgd: Sgd,
+    pub optimiser: Optimiser,
     /// The numbers.
     pub precision: Precision,
     /// What the backward pass computes again.
@@ -180,7 +181,7 @@ impl Trainee {
 
     /// Forward, loss, gradients and update in one graph.
     pub fn step(&self, recipe: &Recipe) -> Result<Graph, Error> {
-        recipe.sgd.check()?;
+        recipe.optimiser.check()?;
         self.check()?;
         let mut graph = self.graph.clone();
         let g = &mut graph;
@@ -248,7 +249,7 @@ impl Trainee {
     /// The update alone, from gradients that were added up; they are multiplied by `gradient_scale` first, which is 1
     /// over their number.
     pub fn update(&self, recipe: &Recipe) -> Result<Graph, Error> {
-        recipe.sgd.check()?;
+        recipe.optimiser.check()?;
         let mut graph = Graph::new();
         let g = &mut graph;
         let rate = g.input("learning_rate", Element::F32, &[])?;
@@ -366,23 +367,39 @@ fn updates(
     rate: Value,
     finite: Option<Value>,
 ) -> Result<(), Error> {
+    let keep = |g: &mut Graph, new: Value, old: Value| match finite {
+        Some(finite) => g.op("Where", &[finite, new, old], Default::default()),
+        None => Ok(new),
+    };
+    let (momenta, variances) = recipe.optimiser.keeps();
+    let mut count = None;
+    if variances {
+        let done = g.input("step_count", Element::F32, &[])?;
+        let one = g.scalar_like(1.0, done)?;
+        let next = g.add(done, one)?;
+        let kept = keep(g, next, done)?;
+        g.output(kept, "next/step_count")?;
+        count = Some(next);
+    }
+    let rates = g.scoped("update", |g| recipe.optimiser.rates(g, rate, count))?;
     for (parameter, gradient) in parameters.iter().zip(gradients) {
         let kind = g.kind(parameter.value).clone();
-        let momentum = match recipe.sgd.momentum > 0.0 {
-            true => Some(g.input(&format!("momentum/{}", parameter.name), kind.element, &kind.dims)?),
-            false => None,
+        let mut moment = |wanted: bool, what: &str| match wanted {
+            true => g.input(&format!("{what}/{}", parameter.name), kind.element, &kind.dims).map(Some),
+            false => Ok(None),
         };
-        let rate = g.scale(rate, parameter.rate)?;
-        let updated = g.scoped("update", |g| recipe.sgd.update(g, parameter.value, *gradient, momentum, rate))?;
-        let keep = |g: &mut Graph, new: Value, old: Value| match finite {
-            Some(finite) => g.op("Where", &[finite, new, old], Default::default()),
-            None => Ok(new),
-        };
-        let next = keep(g, updated.parameter, parameter.value)?;
+        let moments = Moments { momentum: moment(momenta, "momentum")?, variance: moment(variances, "variance")? };
+        let rates = Rates { rate: g.scale(rates.rate, parameter.rate)?, ..rates };
+        let (next, moved) =
+            g.scoped("update", |g| recipe.optimiser.update(g, parameter.value, *gradient, moments, rates))?;
+        let next = keep(g, next, parameter.value)?;
         g.output(next, &format!("next/{}", parameter.name))?;
-        if let (Some(new), Some(old)) = (updated.momentum, momentum) {
-            let next = keep(g, new, old)?;
-            g.output(next, &format!("next/momentum/{}", parameter.name))?;
+        let moved = [("momentum", moved.momentum, moments.momentum), ("variance", moved.variance, moments.variance)];
+        for (what, new, old) in moved {
+            if let (Some(new), Some(old)) = (new, old) {
+                let next = keep(g, new, old)?;
+                g.output(next, &format!("next/{what}/{}", parameter.name))?;
+            }
         }
     }
     Ok(())

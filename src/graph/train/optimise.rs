@@ -23,14 +23,158 @@ impl Default for Sgd {
     }
 }
 
-/// A parameter and its momentum after the step.
-pub(super) struct Updated {
-    pub parameter: Value,
+/// Adam with decoupled weight decay as PyTorch defines it: `m' = b1 m + (1 - b1) g`, `v' = b2 v + (1 - b2) g²`, then
+/// `p' = p (1 - rate decay) - rate (m' / (1 - b1^t)) / (sqrt(v' / (1 - b2^t)) + epsilon)`, t counting steps from 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamW {
+    /// b1 and b2, each 0 to below 1.
+    pub betas: [f32; 2],
+    /// Keeps the division from 0.
+    pub epsilon: f32,
+    /// Taken from the parameter itself, as a share of it and of the rate.
+    pub weight_decay: f32,
+}
+
+impl Default for AdamW {
+    /// PyTorch's.
+    fn default() -> Self {
+        Self { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.01 }
+    }
+}
+
+/// How parameters follow their gradients.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Optimiser {
+    /// Descent with momentum: what published networks of this kind were trained by.
+    Sgd(Sgd),
+    /// Steps of about equal size for all parameters: what small transformers need that begin with random numbers.
+    AdamW(AdamW),
+}
+
+impl Default for Optimiser {
+    fn default() -> Self {
+        Self::Sgd(Sgd::default())
+    }
+}
+
+/// What an update keeps of a parameter from step to step.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moments {
+    /// `momentum/NAME`: the momentum, or the mean of the gradients.
     pub momentum: Option<Value>,
+    /// `variance/NAME`: the mean of their squares.
+    pub variance: Option<Value>,
+}
+
+/// The rates of one step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rates {
+    /// The learning rate.
+    pub rate: Value,
+    /// `1 - b1^t` and `1 - b2^t`, of Adam.
+    pub corrections: Option<[Value; 2]>,
+}
+
+impl Optimiser {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Sgd(sgd) => sgd.check(),
+            Self::AdamW(adam) => adam.check(),
+        }
+    }
+
+    /// Which moments there are.
+    pub(super) fn keeps(&self) -> (bool, bool) {
+        match self {
+            Self::Sgd(sgd) => (sgd.momentum > 0.0, false),
+            Self::AdamW(_) => (true, true),
+        }
+    }
+
+    /// What does not differ from parameter to parameter; `count` is the number of this step, from 1, where it is counted.
+    pub(super) fn rates(&self, g: &mut Graph, rate: Value, count: Option<Value>) -> Result<Rates, Error> {
+        let (Self::AdamW(adam), Some(count)) = (self, count) else { return Ok(Rates { rate, corrections: None }) };
+        let mut correction = |beta: f32| {
+            let beta = g.scalar_like(beta, count)?;
+            let power = g.op("Pow", &[beta, count], Attributes::new())?;
+            let one = g.scalar_like(1.0, count)?;
+            g.sub(one, power)
+        };
+        let corrections = Some([correction(adam.betas[0])?, correction(adam.betas[1])?]);
+        Ok(Rates { rate, corrections })
+    }
+
+    /// The parameter and its moments after the step; `rates` holds the learning rate of this parameter.
+    pub(super) fn update(
+        &self,
+        g: &mut Graph,
+        parameter: Value,
+        gradient: Value,
+        moments: Moments,
+        rates: Rates,
+    ) -> Result<(Value, Moments), Error> {
+        match self {
+            Self::Sgd(sgd) => sgd.update(g, parameter, gradient, moments.momentum, rates.rate),
+            Self::AdamW(adam) => adam.update(g, parameter, gradient, moments, rates),
+        }
+    }
+}
+
+impl AdamW {
+    fn check(&self) -> Result<(), Error> {
+        let betas = self.betas.iter().all(|beta| (0.0..1.0).contains(beta));
+        let fine = |number: f32| number >= 0.0 && number.is_finite();
+        match betas && fine(self.weight_decay) && fine(self.epsilon) && self.epsilon > 0.0 {
+            true => Ok(()),
+            false => Err(Error::Step {
+                detail: format!(
+                    "the betas are {:?}, epsilon is {}, the weight decay {}: betas are at least 0 and less than 1, epsilon above 0, a weight decay at least 0",
+                    self.betas, self.epsilon, self.weight_decay
+                ),
+            }),
+        }
+    }
+
+    fn update(
+        &self,
+        g: &mut Graph,
+        parameter: Value,
+        gradient: Value,
+        moments: Moments,
+        rates: Rates,
+    ) -> Result<(Value, Moments), Error> {
+        let missing = || Error::Step { detail: "Adam without its moments or its count of steps".to_owned() };
+        let Moments { momentum: Some(mean), variance: Some(variance) } = moments else { return Err(missing()) };
+        let [first, second] = rates.corrections.ok_or_else(missing)?;
+        let follow = |g: &mut Graph, old: Value, new: Value, beta: f32| {
+            let (old, new) = (g.scale(old, beta)?, g.scale(new, 1.0 - beta)?);
+            g.add(old, new)
+        };
+        let mean = follow(g, mean, gradient, self.betas[0])?;
+        let square = g.mul(gradient, gradient)?;
+        let variance = follow(g, variance, square, self.betas[1])?;
+        let corrected = g.div(variance, second)?;
+        let deviation = g.unary("Sqrt", corrected)?;
+        let epsilon = g.scalar_like(self.epsilon, deviation)?;
+        let deviation = g.add(deviation, epsilon)?;
+        let size = g.div(rates.rate, first)?;
+        let direction = g.div(mean, deviation)?;
+        let step = g.mul(direction, size)?;
+        let kept = match self.weight_decay > 0.0 {
+            true => {
+                let decay = g.scale(rates.rate, self.weight_decay)?;
+                let decayed = g.mul(parameter, decay)?;
+                g.sub(parameter, decayed)?
+            }
+            false => parameter,
+        };
+        let next = g.sub(kept, step)?;
+        Ok((next, Moments { momentum: Some(mean), variance: Some(variance) }))
+    }
 }
 
 impl Sgd {
-    pub(super) fn check(&self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
         let fine = (0.0..1.0).contains(&self.momentum) && self.weight_decay >= 0.0 && self.weight_decay.is_finite();
         match fine && !(self.nesterov && self.momentum == 0.0) {
             true => Ok(()),
@@ -44,14 +188,14 @@ impl Sgd {
     }
 
     /// `rate` is the learning rate of this parameter, one number.
-    pub(super) fn update(
+    fn update(
         &self,
         g: &mut Graph,
         parameter: Value,
         gradient: Value,
         momentum: Option<Value>,
         rate: Value,
-    ) -> Result<Updated, Error> {
+    ) -> Result<(Value, Moments), Error> {
         let decay = match self.weight_decay > 0.0 {
             true => Some(g.scale(parameter, self.weight_decay)?),
             false => None,
@@ -62,7 +206,7 @@ impl Sgd {
                 None => gradient,
             };
             let step = g.mul(slope, rate)?;
-            return Ok(Updated { parameter: g.sub(parameter, step)?, momentum: None });
+            return Ok((g.sub(parameter, step)?, Moments::default()));
         };
         // One pass over the parameters for each node: what can be added at once is.
         let sum = |g: &mut Graph, more: Value| match decay {
@@ -79,7 +223,7 @@ impl Sgd {
             }
         };
         let step = g.mul(direction, rate)?;
-        Ok(Updated { parameter: g.sub(parameter, step)?, momentum: Some(speed) })
+        Ok((g.sub(parameter, step)?, Moments { momentum: Some(speed), variance: None }))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::cancel::Cancel;
 use crate::digest;
 use crate::graph::net::{MaskInput, MaskKind, Normalisation};
 use crate::graph::onnx::write_model;
-use crate::graph::train::{Denominator, Recipe, Recompute, Trainee};
+use crate::graph::train::{AdamW, Denominator, Optimiser, Recipe, Recompute, Sgd, Trainee};
 use crate::graph::weights::{Weights, write_safetensors};
 use crate::graph::{self, Graph, map_file, replace};
 use crate::stage::check;
@@ -54,7 +54,10 @@ pub struct Artifact {
     /// The loss.
     pub loss: Loss,
     /// The update.
-    pub sgd: Sgd,
+    pub optimiser: OptimiserUsed,
+    /// Learning rates of parameters that are not the step's, as multiples of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rates: BTreeMap<String, f32>,
     /// Inputs of a step that are drawn anew for each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub masks: Vec<Mask>,
@@ -82,16 +85,26 @@ pub struct Loss {
 
 /// The update of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sgd {
-    /// The momentum.
-    pub momentum: f32,
-    /// The weight decay.
-    pub weight_decay: f32,
-    /// Whether it looks ahead.
-    pub nesterov: bool,
-    /// Learning rates of parameters that are not the step's, as multiples of it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub rates: BTreeMap<String, f32>,
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum OptimiserUsed {
+    /// Descent with momentum.
+    Sgd {
+        /// The momentum.
+        momentum: f32,
+        /// The weight decay.
+        weight_decay: f32,
+        /// Whether it looks ahead.
+        nesterov: bool,
+    },
+    /// Adam with decoupled weight decay.
+    Adamw {
+        /// How slowly the means of gradients and of their squares follow.
+        betas: [f32; 2],
+        /// Keeps the division from 0.
+        epsilon: f32,
+        /// The weight decay.
+        weight_decay: f32,
+    },
 }
 
 /// An input that is drawn.
@@ -151,12 +164,15 @@ impl Artifact {
                 class_weights: recipe.loss.class_weights.clone(),
                 heads: trainee.heads.iter().map(|head| (head.name.clone(), head.weight)).collect(),
             },
-            sgd: Sgd {
-                momentum: recipe.sgd.momentum,
-                weight_decay: recipe.sgd.weight_decay,
-                nesterov: recipe.sgd.nesterov,
-                rates: own_rate.map(|parameter| (parameter.name.clone(), parameter.rate)).collect(),
+            optimiser: match recipe.optimiser {
+                Optimiser::Sgd(Sgd { momentum, weight_decay, nesterov }) => {
+                    OptimiserUsed::Sgd { momentum, weight_decay, nesterov }
+                }
+                Optimiser::AdamW(AdamW { betas, epsilon, weight_decay }) => {
+                    OptimiserUsed::Adamw { betas, epsilon, weight_decay }
+                }
             },
+            rates: own_rate.map(|parameter| (parameter.name.clone(), parameter.rate)).collect(),
             masks: trainee.masks.iter().map(mask).collect(),
             files: BTreeMap::new(),
         }

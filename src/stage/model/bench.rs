@@ -2,12 +2,12 @@
 
 use super::Error;
 use crate::cancel::Cancel;
+use crate::graph::TensorType;
 use crate::graph::train::Precision;
 use crate::graph::weights::read_weights;
-use crate::graph::{Tensor, TensorType};
 use crate::runtime::{Array, Device, Element, Model, State, Step};
 use crate::stage::artifact::Artifact;
-use crate::stage::bench::{Bench, array};
+use crate::stage::bench::{Bench, array, first_value};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -50,31 +50,23 @@ pub fn bench(folder: &Path, bench: &Bench, steps: usize, count_nodes: bool, canc
     }
     let path = artifact.file(folder, "train_step.onnx")?;
     let weights = read_weights(&artifact.file(folder, "weights.safetensors")?)?;
-    let momenta = artifact.sgd.momentum > 0.0;
     let graph = crate::graph::onnx::read_model(&path)?;
     let inputs = graph.inputs()?;
-    let mut names: Vec<String> = Vec::new();
-    for (name, _) in &inputs {
-        let parameter = name.strip_prefix("momentum/").unwrap_or(name);
-        if weights.tensors.contains_key(parameter) && (momenta || parameter == name) {
-            names.push(name.clone());
-        }
-    }
-    let scaled = inputs.iter().any(|(name, _)| name == "loss_scale");
-    names.extend(scaled.then(|| "loss_scale".to_owned()));
-    let writes: Vec<_> = names.iter().map(|name| (name.clone(), format!("next/{name}"))).collect();
+    let names = graph.names();
     drop(graph);
+    let kept = inputs.iter().map(|(name, _)| (name.clone(), format!("next/{name}")));
+    let writes: Vec<(String, String)> = kept.filter(|(_, next)| names.contains(next)).collect();
     let mut step = Step::open(&bench.runtime, &artifact.model, Model::File(&path), &bench.settings(), &writes)?;
     let open_ms = opening.elapsed().as_secs_f64() * 1e3;
     let mut state = State::new(&bench.runtime, step.placement().device)?;
     for (name, kind) in &inputs {
-        let value = match (weights.tensors.get(name), name.strip_prefix("momentum/")) {
-            (Some(tensor), _) => array(tensor)?,
-            (None, Some(_)) => array(&Tensor::full(&kind.dims, 0.0))?,
-            (None, None) if name == "loss_scale" => Array::scalar(65536.0),
-            (None, None) => continue,
+        let value = match weights.tensors.get(name) {
+            Some(tensor) => Some(array(tensor)?),
+            None => first_value(name, &kind.dims)?,
         };
-        state.set(name, &value)?;
+        if let Some(value) = value {
+            state.set(name, &value)?;
+        }
     }
     drop(weights);
     let given = feeds(&artifact, &inputs, &state)?;

@@ -5,7 +5,7 @@ use super::Error;
 use super::compare::{Ledger, Limit, Verdict};
 use crate::cancel::Cancel;
 use crate::graph::net::{Config, Mode, build, eval_graph};
-use crate::graph::train::{CrossEntropy, Denominator, IGNORED, Precision, Recipe, Recompute, Sgd, Trainee};
+use crate::graph::train::{CrossEntropy, Denominator, IGNORED, Optimiser, Precision, Recipe, Recompute, Sgd, Trainee};
 use crate::graph::weights::{Weights, read_weights};
 use crate::graph::{Element, Tensor};
 use crate::runtime::Array;
@@ -68,7 +68,8 @@ impl<'a> Golden<'a> {
             .filter_map(|(name, tensor)| Some((name.strip_prefix("param/")?.to_owned(), tensor.clone())))
             .collect();
         let start = Weights { tensors: start, metadata: BTreeMap::new() };
-        let recipe = Recipe { loss, sgd, precision: Precision::F32, recompute: Recompute::None };
+        let recipe =
+            Recipe { loss, optimiser: Optimiser::Sgd(sgd), precision: Precision::F32, recompute: Recompute::None };
         Ok(Self { file, config, batch, rate, recipe, steps, start })
     }
 
@@ -168,7 +169,7 @@ impl<'a> Golden<'a> {
         let mut written: Vec<String> = trainee.parameters.iter().map(|parameter| parameter.name.clone()).collect();
         written.extend(trainee.statistics.iter().map(|statistic| statistic.name.clone()));
         let after = written.clone();
-        if self.recipe.sgd.momentum > 0.0 {
+        if matches!(self.recipe.optimiser, Optimiser::Sgd(sgd) if sgd.momentum > 0.0) {
             for parameter in &trainee.parameters {
                 let name = format!("momentum/{}", parameter.name);
                 state.set(&name, &array(&Tensor::full(trainee.graph.dims(parameter.value), 0.0))?)?;

@@ -11,11 +11,8 @@ use crate::graph::weights::Weights;
 use crate::runtime::{Array, Element, State, Step};
 use crate::stage::Error;
 use crate::stage::artifact::{Artifact, Mask};
-use crate::stage::bench::{Bench, array, tensor};
+use crate::stage::bench::{Bench, array, first_value, tensor};
 use std::collections::BTreeMap;
-
-/// Where the loss scale of 16-bit training begins.
-const LOSS_SCALE: f32 = 65536.0;
 
 /// What is asked of every step.
 const SAID: [&str; 2] = ["loss", "counts"];
@@ -93,17 +90,15 @@ impl Stepper {
         let (mut kept, mut sums) = (Vec::new(), BTreeMap::new());
         for input in steps.iter().flat_map(|step| step.inputs()) {
             let name = input.name.as_str();
-            let dims = || input.fixed().unwrap_or_default();
+            let dims = input.fixed().unwrap_or_default();
             let value = match weights.tensors.get(name) {
-                Some(tensor) => array(tensor)?,
-                None if name.starts_with("momentum/") => array(&Tensor::full(&dims(), 0.0))?,
-                None if name.starts_with("accumulated/") => {
-                    sums.insert(name.to_owned(), dims());
-                    array(&Tensor::full(&dims(), 0.0))?
-                }
-                None if name == "loss_scale" => Array::scalar(LOSS_SCALE),
-                None => continue,
+                Some(tensor) => Some(array(tensor)?),
+                None => first_value(name, &dims)?,
             };
+            let Some(value) = value else { continue };
+            if name.starts_with("accumulated/") {
+                sums.insert(name.to_owned(), dims);
+            }
             if state.contains(name) {
                 continue;
             }
@@ -269,7 +264,8 @@ fn run(
 /// What a model consists of, of all that a checkpoint holds.
 pub fn weights_of(saved: &Weights) -> Weights {
     let mut weights = saved.clone();
-    weights.tensors.retain(|name, _| !name.starts_with("momentum/") && name != "loss_scale");
+    let state = ["momentum/", "variance/", "loss_scale", "step_count"];
+    weights.tensors.retain(|name, _| !state.iter().any(|kind| name.starts_with(kind)));
     weights
 }
 

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 /// Values of a step that are neither picture nor weight, by the beginnings of their names in graphs made here.
-const STATE: [&str; 3] = ["momentum/", "gradient/", "accumulated/"];
+const STATE: [&str; 4] = ["momentum/", "variance/", "gradient/", "accumulated/"];
 /// Where the weights of an artifact lie.
 const BESIDE: &str = "weights.safetensors";
 
