@@ -5,7 +5,7 @@ use crate::runtime::loaded;
 use selvedge::cancel::Cancel;
 use selvedge::graph::net::Head;
 use selvedge::graph::onnx::encode;
-use selvedge::graph::train::{CrossEntropy, Denominator, Recipe, Sgd, Trained, Trainee};
+use selvedge::graph::train::{AdamW, CrossEntropy, Denominator, Optimiser, Recipe, Sgd, Trained, Trainee};
 use selvedge::graph::weights::{Weights, read_weights};
 use selvedge::graph::{Element, Graph, Tensor};
 use selvedge::runtime::{Array, Device, Model, SessionSettings, State, Step};
@@ -83,6 +83,53 @@ fn losses_gradients_and_counts_are_pytorchs() {
         count += 1;
     }
     assert_eq!(count, 20);
+}
+
+#[test]
+fn adaptive_steps_are_pytorchs() {
+    let file = rules();
+    let mut count = 0;
+    for (key, about) in file.metadata.iter().filter(|(key, _)| key.starts_with("adamw/")) {
+        let about: serde_json::Value = serde_json::from_str(about).unwrap();
+        let number = |value: &serde_json::Value| value.as_f64().unwrap() as f32;
+        let adam = AdamW {
+            betas: [number(&about["betas"][0]), number(&about["betas"][1])],
+            epsilon: number(&about["epsilon"]),
+            weight_decay: number(&about["weight_decay"]),
+        };
+        let recipe = Recipe { optimiser: Optimiser::AdamW(adam), ..Recipe::default() };
+        let start = &file.tensors[&format!("{key}/start")];
+        let mut trainee = bare_logits(&[1, 2, 3, 4]);
+        let value = trainee.graph.input("p", Element::F32, start.dims()).unwrap();
+        trainee.parameters = vec![Trained { name: "p".to_owned(), value, rate: 0.5 }];
+        let graph = trainee.update(&recipe).unwrap();
+        let row = |name: &str, step: usize| {
+            let all = file.tensors[&format!("{key}/{name}")].to_f32();
+            Tensor::f32(start.dims(), &all[step * 12..(step + 1) * 12]).unwrap()
+        };
+        let nothing = array(&Tensor::full(start.dims(), 0.0));
+        let mut kept = vec![array(start), nothing.clone(), nothing, Array::scalar(0.0)];
+        for (step, rate) in about["rates"].as_array().unwrap().iter().enumerate() {
+            // Half the rate is asked of a parameter with the multiple 0.5.
+            let mut state = kept.into_iter();
+            let inputs = [
+                ("p", state.next().unwrap()),
+                ("momentum/p", state.next().unwrap()),
+                ("variance/p", state.next().unwrap()),
+                ("step_count", state.next().unwrap()),
+                ("accumulated/p", array(&row("grads", step))),
+                ("learning_rate", Array::scalar(2.0 * number(rate))),
+                ("gradient_scale", Array::scalar(1.0)),
+            ];
+            kept = run(&graph, &inputs, &["next/p", "next/momentum/p", "next/variance/p", "next/step_count"]);
+            near(&kept[0], &row("after", step), 1e-6, key);
+            near(&kept[1], &row("momenta", step), 1e-6, key);
+            near(&kept[2], &row("variances", step), 1e-6, key);
+        }
+        assert_eq!(kept[3].to_f32().unwrap(), [3.0]);
+        count += 1;
+    }
+    assert_eq!(count, 2);
 }
 
 #[test]
