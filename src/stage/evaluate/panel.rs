@@ -20,6 +20,8 @@ const GAP: u32 = 8;
 const LINE: u32 = 24;
 /// What stands over each picture.
 const CAPTIONS: [&str; 4] = ["photo", "masks", "prediction", "cutout"];
+/// What stands over the legend.
+const SHARES: &str = "pixels in masks/prediction:";
 const PAPER: [u8; 3] = [255; 3];
 const INK: [u8; 3] = [32; 3];
 const FRAME: [u8; 3] = [150; 3];
@@ -137,7 +139,7 @@ fn panel(kept: &Kept, photo: &[u8], palette: &[[u8; 3]]) -> Result<Vec<u8>, Faul
     let columns = CAPTIONS.len() as u32;
     let sheet_width = columns * (column + GAP) + GAP;
     let lines = u32::try_from(kept.legend.len()).unwrap_or(0).div_ceil(columns);
-    let sheet_height = GAP + LINE + height + GAP + lines * LINE + GAP;
+    let sheet_height = GAP + LINE + height + GAP + (1 + lines) * LINE + GAP;
     let mut rgb = vec![PAPER[0]; sheet_width as usize * sheet_height as usize * 3];
 
     let mut masks = vec![0_u8; photo.len()];
@@ -161,9 +163,11 @@ fn panel(kept: &Kept, photo: &[u8], palette: &[[u8; 3]]) -> Result<Vec<u8>, Faul
         sheet.fill((left - 1, GAP + LINE - 1), (width + 2, height + 2), FRAME);
         place(&mut rgb, sheet_width, (left, GAP + LINE), picture, width);
     }
+    let legend_top = GAP + LINE + height + GAP;
+    Sheet { rgb: &mut rgb, width: sheet_width }.write(SHARES, (GAP, legend_top + 4), 1, INK);
     for (index, line) in (0_u32..).zip(&kept.legend) {
         let left = GAP + index % columns * (column + GAP);
-        let top = GAP + LINE + height + GAP + index / columns * LINE;
+        let top = legend_top + (1 + index / columns) * LINE;
         let mut sheet = Sheet { rgb: &mut rgb, width: sheet_width };
         sheet.fill((left, top), (16, 16), FRAME);
         sheet.fill((left + 1, top + 1), (14, 14), line.entry.colour);
