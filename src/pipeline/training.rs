@@ -216,7 +216,7 @@ fn optimiser(section: &Section<'_>) -> Result<Optimiser, Error> {
                 let [first, second] = betas.as_slice() else {
                     return Err(section.error_at("betas", "takes two numbers"));
                 };
-                adam.betas = [*first as f32, *second as f32];
+                adam.betas = [*first, *second];
             }
             adam.epsilon = section.float("epsilon")?.map_or(adam.epsilon, |epsilon| epsilon as f32);
             adam.weight_decay = section.float("weight_decay")?.map_or(adam.weight_decay, |decay| decay as f32);

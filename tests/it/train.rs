@@ -45,7 +45,7 @@ fn words<'a>(name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         ("--device", "cpu"),
     ];
     let unsaid =
-        usual.iter().filter(|(flag, _)| !more.contains(flag) && !(*flag == "--arch" && more.contains(&"--model")));
+        usual.iter().filter(|(flag, _)| !more.contains(flag) && (*flag != "--arch" || !more.contains(&"--model")));
     let usual = unsaid.flat_map(|(flag, value)| [*flag, *value]);
     ["train", "--data", "store", "--photos", "photos", "--name", name]
         .into_iter()

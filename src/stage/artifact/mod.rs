@@ -99,7 +99,7 @@ pub enum OptimiserUsed {
     /// Adam with decoupled weight decay.
     Adamw {
         /// How slowly the means of gradients and of their squares follow.
-        betas: [f32; 2],
+        betas: [f64; 2],
         /// Keeps the division from 0.
         epsilon: f32,
         /// The weight decay.
