@@ -283,11 +283,10 @@ pub fn sample(args: &SampleArgs, desk: &Desk) -> Result<Answer, Refusal> {
     let write = |key: &str, bytes: &[u8]| {
         store.wait(store.put(key, bytes::Bytes::copy_from_slice(bytes))).map_err(std::io::Error::other)
     };
-    let summary = stage::sample::run(&settings, write, &desk.events, &desk.cancel)
-        .map_err(|error| {
-            let exit = if matches!(error, stage::sample::Error::LongSide(_)) { Exit::Usage } else { Exit::Failed };
-            Refusal(exit, error.to_string())
-        })?;
+    let summary = stage::sample::run(&settings, write, &desk.events, &desk.cancel).map_err(|error| {
+        let exit = if matches!(error, stage::sample::Error::LongSide(_)) { Exit::Usage } else { Exit::Failed };
+        Refusal(exit, error.to_string())
+    })?;
     let text = format!(
         "{} images with {} rows, {} catalogue photos\n{}",
         summary.images,

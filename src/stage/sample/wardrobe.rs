@@ -7,7 +7,7 @@ use super::garment::{Cut, Style, Tailor};
 /// Classes so rare that pictures are now and then made for them.
 const RARE: [u8; 12] = [20, 20, 26, 26, 12, 12, 17, 5, 11, 3, 25, 16];
 
-/// A cut as most of its class are: sleeves of tops and dresses end above the elbow, coats stand open.
+/// A cut as most of its class are: sleeves of tops and dresses end above the elbow, coats and dresses reach the knee.
 fn usual(cut: &Cut) -> Cut {
     match cut.class {
         1 => Cut { sleeve: cut.sleeve.min(0.34), cuff: 0.24, ..*cut },
