@@ -199,7 +199,7 @@ fn a_lookbook_shows_one_whole_figure_and_many_classes_before_light_paper() {
     let mut photos_with = [0_usize; 27];
     for number in 0..60 {
         let picture = sample::draw(1, number, Kind::Lookbook, Some(320));
-        assert_eq!((picture.width, picture.height), (180, 320));
+        assert_eq!((picture.width, picture.height), (160, 320));
         let mut here = [0_usize; 27];
         for garment in picture.instances.iter().filter(|instance| instance.class < 27) {
             here[usize::from(garment.class)] += 1;

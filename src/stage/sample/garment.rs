@@ -27,7 +27,7 @@ pub(super) struct Cut {
 }
 
 /// How far clothes keep from skin and paper in [`Style::Usual`]; black and white are 1.7 apart.
-const APART: f32 = 0.26;
+const APART: f32 = 0.32;
 
 /// Which cuts and colours are at hand.
 #[derive(Clone, Copy)]

@@ -7,17 +7,27 @@ use super::garment::{Cut, Style, Tailor};
 /// Classes so rare that pictures are now and then made for them.
 const RARE: [u8; 12] = [20, 20, 26, 26, 12, 12, 17, 5, 11, 3, 25, 16];
 
-/// A cut as most of its class are: sleeves of tops and dresses end above the elbow, coats and dresses reach the knee.
-fn usual(cut: &Cut) -> Cut {
-    match cut.class {
-        1 => Cut { sleeve: cut.sleeve.min(0.34), cuff: 0.24, ..*cut },
-        9 => Cut { hem: cut.hem.max(3.6), flare: cut.flare.min(0.1), ..*cut },
-        10 => Cut { sleeve: cut.sleeve.min(0.28), cuff: 0.24, hem: cut.hem.max(3.2), ..*cut },
-        _ => *cut,
-    }
-}
-
 impl Tailor<'_> {
+    /// The cut in this tailor's style. As most of its class are means: sleeves of tops and dresses end above the elbow,
+    /// coats and dresses reach the knee, and nothing spreads far.
+    fn styled(&self, cut: Cut) -> Cut {
+        if matches!(self.style, Style::Any) {
+            return cut;
+        }
+        match cut.class {
+            1 => Cut { sleeve: cut.sleeve.min(0.34), cuff: 0.24, ..cut },
+            9 => Cut { hem: cut.hem.max(3.6), flare: cut.flare.min(0.1), ..cut },
+            10 => Cut {
+                sleeve: cut.sleeve.min(0.28),
+                cuff: 0.24,
+                hem: cut.hem.max(3.2),
+                flare: cut.flare.min(0.25),
+                ..cut
+            },
+            _ => Cut { flare: cut.flare.min(0.25), ..cut },
+        }
+    }
+
     /// One garment or accessory of a class (both where it comes in pairs), with its parts.
     pub(super) fn sew(&mut self, class: u8) {
         let cloth = self.cloth();
@@ -49,6 +59,7 @@ impl Tailor<'_> {
                 let (hem, flare) = (self.dice.range(2.9, 5.4), self.dice.pick(&[0.0, 0.1, 0.25, 0.45, 0.7]));
                 let cut =
                     Cut { class, z: 14, hem, flare, ease: 0.05, neck: [0.0; 3], sleeve: 0.0, cuff: 0.0, open: 0.0 };
+                let cut = self.styled(cut);
                 let me = self.skirt(&cut, 1.45, &cloth);
                 self.pleats(me, &cut, &cloth);
                 if self.dice.chance(0.2) {
@@ -108,7 +119,7 @@ impl Tailor<'_> {
         };
         let knit = Cloth { weave: Weave::Knit, ..*cloth };
         let cloth = if matches!(class, 2 | 3) && self.dice.chance(0.85) { &knit } else { cloth };
-        let cut = if matches!(self.style, Style::Usual(_)) { usual(&cut) } else { cut };
+        let cut = self.styled(cut);
         let me = self.bodice(&cut, cloth);
         let (z, bottom) = (cut.z + 3, cut.hem.min(2.4) - 0.05);
         match class {
@@ -250,7 +261,7 @@ impl Tailor<'_> {
             d if d < 0.28 => self.sew(10),
             b => {
                 self.sew(match b {
-                    b if b < 0.53 => 6,
+                    b if b < 0.52 => 6,
                     b if b < 0.76 => 7,
                     _ => 8,
                 });
