@@ -26,7 +26,7 @@ pub(super) fn stand(sketch: &mut Sketch, width: usize, height: usize, dice: &mut
     Tailor { sketch: &mut own, body: &body, dice, under: false, tucked: false, style }.capsule();
     let (b, photo) = (own.bounds(), [width as f32, height as f32]);
     let full = (photo[0] / (b[2] - b[0])).min(photo[1] / (b[3] - b[1]));
-    let scale = full * dice.range(0.88, 0.96);
+    let scale = full * dice.range(0.92, 0.97);
     let placing = Placing::new(scale, dice.range(-0.02, 0.02), dice.chance(0.5), [0.0, 0.0]);
     let middle = placing.vector([(b[0] + b[2]) * 0.5, (b[1] + b[3]) * 0.5]);
     // What room the figure leaves it may use half of.
