@@ -16,7 +16,7 @@ build:
 
 ## Everything from nothing: builds, draws the sample data, runs pipelines/demo.toml to the end.
 demo: build runtime
-	@test -f demo/data/train.csv || $(SELVEDGE) sample-data --scenes lookbook --images 1400 --catalog 24 --seed 1 --out demo/data
+	@test -f demo/data/train.csv || $(SELVEDGE) sample-data --scenes lookbook --long-side 320 --images 1400 --catalog 24 --seed 1 --out demo/data
 	@$(SELVEDGE) run pipelines/demo.toml && status=0 || status=$$?; test $$status -eq 0 -o $$status -eq 3
 	@echo
 	@echo "Look at it:"

@@ -161,6 +161,7 @@ fn sidecar(arch: &str, [height, width]: [usize; 2], classes: usize) -> String {
          input = \"image\"\nsize = [{width}, {height}]\nlayout = \"nhwc\"\noutput_layout = \"nchw\"\nscale = \"1\"\n\
          mean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]\nresize = \"letterbox\"\npad = 127\nfilter = \"bilinear\"\n\
          output = \"probabilities\"\nactivation = \"none\"\nsum = true\nforeground = \"not 0\"\n\
+         licence = \"yours, within the terms of its data and of the weights that it began with\"\n\
          classes = [{}]\n",
         names.join(", ")
     )
