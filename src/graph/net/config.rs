@@ -97,7 +97,7 @@ pub struct Config {
 
 /// Name, width, layers, heads.
 const VITS: [(&str, usize, usize, usize); 5] =
-    [("xs", 96, 3, 3), ("t", 192, 12, 3), ("s", 384, 12, 6), ("b", 768, 12, 12), ("l", 1024, 24, 16)];
+    [("xs", 64, 3, 2), ("t", 192, 12, 3), ("s", 384, 12, 6), ("b", 768, 12, 12), ("l", 1024, 24, 16)];
 
 /// The ViT of the small SETRs: a block for each of their four taps.
 const SETR_XS: (&str, usize, usize, usize) = ("xs", 96, 4, 3);

@@ -16,6 +16,7 @@ pub mod model;
 pub mod order;
 mod outputs;
 mod picture;
+mod prepare;
 mod progress;
 mod run;
 pub mod sample;

@@ -95,7 +95,10 @@ impl Model {
                     )));
                 }
                 settings.batch /= passes;
-                settings.recipe.loss.class_weights = class_weights(named.balance, occurrence)?;
+                let mut occurrence = occurrence.clone();
+                occurrence.counts.resize(settings.classes, 0);
+                occurrence.shown_in.resize(settings.classes, 0);
+                settings.recipe.loss.class_weights = class_weights(named.balance, &occurrence)?;
                 let network = Network::make(&settings)?;
                 let (artifact, normalisation) = (network.artifact.clone(), network.normalisation);
                 Ok(Self { artifact, normalisation, graphs: Graphs::Built(Box::new(network)) })

@@ -7,13 +7,13 @@ use super::history::{Part, Row};
 use super::loader::{Batch, Loader, Portion, Samples};
 use super::masks::Draws;
 use super::model::Model;
-use super::order::{Order, Place, Stream, repeats};
+use super::order::{Order, Place, Stream};
 use super::outputs::{self, Ended};
+use super::prepare::{occurrence, open, order, refuse_other_classes, sample_settings};
 use super::progress::{Progress, Validation};
 use super::sample::SampleSettings;
 use super::schedule::Polynomial;
 use super::stepper::{Stepper, weights_of};
-use super::weights::Occurrence;
 use super::{Length, Settings, Sources};
 use crate::cancel::{Cancel, Cause};
 use crate::collective::Collective;
@@ -23,7 +23,7 @@ use crate::graph::weights::{Outcome as Taken, Weights};
 use crate::outcome::Counts;
 use crate::runtime::Step;
 use crate::stage::bench::Bench;
-use crate::stage::dataset::{Dataset, Item, tell_quarantined};
+use crate::stage::dataset::{Dataset, Item};
 use crate::stage::measure::confusion::Confusion;
 use crate::stage::measure::network::Network;
 use crate::stage::measure::photos::{Question, measure};
@@ -400,84 +400,8 @@ impl Training<'_> {
     }
 }
 
-fn open(
-    settings: &Settings,
-    sources: &Sources,
-    ranks: &mut dyn Collective,
-    context: &Context,
-) -> Result<Vec<Dataset>, Error> {
-    let mut splits = vec!["train"];
-    splits.extend(settings.validation.is_some().then_some("val"));
-    let leads = ranks.rank() == 0;
-    let open = || Dataset::open(&sources.photos, &splits, leads, &sources.data(context));
-    // The first rank decodes the photos; the others then find what it wrote down.
-    let first = leads.then(open).transpose()?;
-    ranks.greatest(0)?;
-    let mut sets = match first {
-        Some(sets) => sets,
-        None => open()?,
-    };
-    tell_quarantined(&sets, context);
-    let limits = [settings.images, settings.validation.as_ref().and_then(|validation| validation.images)];
-    for (set, limit) in sets.iter_mut().zip(limits) {
-        set.truncate(limit.unwrap_or(usize::MAX));
-    }
-    Ok(sets)
-}
-
 fn checkpoints<'a>(settings: &Settings, depends_on: &Fingerprint, context: &'a Context) -> Checkpoints<'a> {
     let digest = depends_on.digest();
     let folder = format!("train/{}/{}", settings.name, digest.get(..16).unwrap_or(&digest));
     Checkpoints::new(context.tables.store().child(&folder), context)
-}
-
-fn refuse_other_classes(sets: &[Option<&Dataset>], classes: usize) -> Result<(), Error> {
-    let items = sets.iter().copied().flatten().flat_map(Dataset::items);
-    let highest = items.flat_map(|item| &item.class_ids).copied().filter(|class| *class != u8::MAX).max().unwrap_or(0);
-    match usize::from(highest) < classes {
-        true => Ok(()),
-        false => Err(Error::Usage(format!(
-            "the masks hold the class {highest}, and the network has {classes} classes, background counted: give it {} classes, or merge fewer",
-            usize::from(highest) + 1
-        ))),
-    }
-}
-
-/// How often each class occurs in the images that are trained on.
-fn occurrence(train: &Dataset) -> Occurrence {
-    let highest =
-        train.items().iter().flat_map(|item| &item.class_ids).copied().filter(|class| *class != u8::MAX).max();
-    let classes = usize::from(highest.unwrap_or(0)) + 1;
-    let mut occurrence = Occurrence { counts: vec![0; classes], shown_in: vec![0; classes] };
-    for item in train.items() {
-        let known = || item.class_ids.iter().zip(&item.class_pixels).filter(|(class, _)| **class != u8::MAX);
-        let all: u64 = known().map(|(_, pixels)| pixels).sum();
-        for (class, pixels) in known() {
-            let class = usize::from(*class);
-            if let (Some(count), Some(shown)) = (occurrence.counts.get_mut(class), occurrence.shown_in.get_mut(class)) {
-                *count += pixels;
-                *shown += all;
-            }
-        }
-    }
-    occurrence
-}
-
-fn order(settings: &Settings, train: &Dataset) -> Result<Order, Error> {
-    if settings.oversample == 0.0 {
-        return Ok(Order::new(train.items().len(), settings.seed)?);
-    }
-    let classes: Vec<Vec<u8>> = train.items().iter().map(|item| item.class_ids.clone()).collect();
-    Ok(Order::repeating(repeats(&classes, settings.oversample)?, settings.seed)?)
-}
-
-fn sample_settings(settings: &Settings, model: &Model) -> SampleSettings {
-    let [height, width] = model.artifact.size.map(|side| side as u32);
-    let normalisation = model.normalisation;
-    SampleSettings {
-        crop: (height, width),
-        mean: normalisation.mean,
-        deviation: normalisation.deviation,
-        ..settings.augmentation.clone()
-    }
 }
