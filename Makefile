@@ -15,16 +15,19 @@ build:
 	$(CARGO) build --release --locked
 
 ## Everything from nothing: builds, draws the sample data, runs pipelines/demo.toml to the end.
-demo: build
-	@test -f demo/data/train.csv || $(SELVEDGE) sample-data --images 48 --catalog 24 --seed 1 --out demo/data
+demo: build runtime
+	@test -f demo/data/train.csv || $(SELVEDGE) sample-data --scenes lookbook --long-side 320 --images 1400 --catalog 24 --seed 1 --out demo/data
 	@$(SELVEDGE) run pipelines/demo.toml && status=0 || status=$$?; test $$status -eq 0 -o $$status -eq 3
 	@echo
 	@echo "Look at it:"
 	@echo "  demo/cutouts/                       the catalogue photos without their background"
+	@echo "  demo/store/models/demo/panels/      test photos: masks, what the network says, cutout"
+	@echo "  demo/store/models/demo/             the model, curves.svg, loss.svg, batch.png, evaluation.txt"
 	@echo "  demo/data/                          the made-up photos, their CSV and their true mattes"
 	@echo "  $(SELVEDGE) stats --data demo/store          what is in the data"
 	@echo "  $(SELVEDGE) plan pipelines/demo.toml         what the next run would do"
 	@echo "  $(SELVEDGE) runs list demo/store             what has run"
+	@tail -n 1 demo/store/models/demo/evaluation.txt
 
 clean-demo:
 	rm -rf demo

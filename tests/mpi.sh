@@ -5,7 +5,7 @@
 #
 #   usage: tests/mpi.sh [openmpi|mpich|nccl|system]...      (all but system when none is named)
 #   system takes the mpiexec of PATH and the library that the loader finds: a cluster's own.
-#   RANKS=FILE is the test's program when it is built already.
+#   RANKS=FILE is the test's program when it is built already; SELVEDGE=FILE the program, to train with it on two ranks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -83,6 +83,62 @@ killed() { # NAME STARTER KIND: rank 1 of 2 is killed in the middle
     result "$name: kill -9 of one rank ends the job ($((SECONDS - begun)) s, status $status)" $s
 }
 
+# The largest relative difference of two files of weights: the length of a tensor's difference by the length of the tensor.
+cat >"$work/differ.py" <<'P'
+import array, json, math, struct, sys
+def read(path):
+    data = open(path, "rb").read()
+    size, = struct.unpack("<Q", data[:8])
+    for name, about in json.loads(data[8:8 + size]).items():
+        if name != "__metadata__" and about["dtype"] == "F32":
+            first, last = about["data_offsets"]
+            yield name, array.array("f", data[8 + size + first:8 + size + last])
+one, other = dict(read(sys.argv[1])), dict(read(sys.argv[2]))
+assert one.keys() == other.keys()
+length = lambda numbers: math.sqrt(math.fsum(number * number for number in numbers))
+worst = max(length([a - b for a, b in zip(one[name], other[name])]) / (length(one[name]) or 1) for name in one)
+print(f"largest relative difference {worst:.1e}")
+sys.exit(worst > float(sys.argv[3]))
+P
+
+data() { # made-up photos and their tables, once
+    [ -d "$work/store" ] && return
+    (cd "$work" && "$SELVEDGE" sample-data --images 12 --catalog 1 --seed 3 --out photos \
+        && "$SELVEDGE" ingest --csv photos/train.csv --out store && "$SELVEDGE" merge --annotations store --out store \
+        && "$SELVEDGE" split --data store) >"$work/out" 2>&1
+}
+
+train() { # NAME ARCH MORE...
+    local name=$1 arch=$2; shift 2
+    "$SELVEDGE" train --data "$work/store" --photos "$work/photos/train" --arch "$arch" --size 64x64 --scale 256x64 --batch 4 \
+        --epochs 3 --rate 0.01 --look whole --device cpu --threads 1 --checkpoint-steps 1 --name "$name" "$@"
+}
+export -f train
+export work
+
+training() { # NAME: two ranks of half the batch are one of the whole; a rank that is killed ends the job, which then goes on
+    local name=$1 arch key job
+    data || { result "$name: data to train on" 1; return; }
+    for arch in segmenter-vit-xs-mask/8 setr-xs-mla/8; do
+        key=${arch%/*}
+        [ -d "$work/store/models/one-$key" ] || train "one-$key" "$arch" >"$work/out" 2>&1 || true
+        rm -rf "$work/store/models/two-$key" "$work/store/train/two-$key"
+        launch 2 bash -c "train two-$key $arch --ranks mpi" >"$work/out" 2>&1 \
+            && python3 "$work/differ.py" "$work/store/models/"{one,two}"-$key/weights.safetensors" 2e-4 >"$work/said" && s=0 || s=1
+        result "$name: $arch on 2 ranks is $arch on one, $(cat "$work/said" 2>/dev/null)" $s
+    done
+    rm -rf "$work/store/models/hit" "$work/store/train/hit"
+    launch 2 bash -c "train hit segmenter-vit-xs-mask/8 --ranks mpi" >"$work/out" 2>&1 & job=$!
+    # Once there is a checkpoint, one of the ranks is killed.
+    while kill -0 $job 2>/dev/null && ! compgen -G "$work/store/train/hit/*/*.json" >/dev/null; do sleep 0.1; done
+    pkill -9 -n -f -- '--name hit' || true
+    wait $job && s=1 || s=0
+    result "$name: a training whose rank is killed ends" $s
+    launch 2 bash -c "train hit segmenter-vit-xs-mask/8 --ranks mpi" >"$work/out" 2>&1 \
+        && cmp "$work/store/models/"{two-segmenter-vit-xs-mask,hit}"/weights.safetensors" && s=0 || s=1
+    result "$name: started again, it ends with the same weights bit for bit" $s
+}
+
 mpi() { # NAME MPIEXEC LIBRARY
     local mpiexec=$2 crowd=
     export SELVEDGE_MPI=$3
@@ -92,6 +148,7 @@ mpi() { # NAME MPIEXEC LIBRARY
         [ "$(id -u)" -ne 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
     fi
     checks "$1" launch mpi
+    [ -z "${SELVEDGE:-}" ] || training "$1"
     unset SELVEDGE_MPI
 }
 

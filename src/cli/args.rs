@@ -365,9 +365,25 @@ pub struct SampleArgs {
     /// The same seed gives the same bytes.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// What the photos show.
+    #[arg(long, value_enum, default_value_t)]
+    pub scenes: Scenes,
+    /// The longer side of every photo in pixels, 64 to 8192 [default: 600 to 1600, lookbook: 480].
+    #[arg(long, value_name = "PIXELS")]
+    pub long_side: Option<usize>,
     /// The folder to write to.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+/// What the photos of `sample-data` show.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Scenes {
+    /// People, mannequins and laid-out clothes of all 27 classes in all places.
+    #[default]
+    Mixed,
+    /// One whole person before light paper, in clothes of ten classes.
+    Lookbook,
 }
 
 /// `doctor`

@@ -6,7 +6,7 @@ use super::model_args::{
 };
 use super::{Answer, Desk, Exit, Refusal};
 use crate::graph::train::{AdamW, CrossEntropy, Denominator, Optimiser, Precision, Recipe, Recompute, Sgd};
-use crate::graph::weights::{Weights, write_safetensors};
+use crate::graph::weights::{Start, Weights, write_safetensors};
 use crate::runtime::{self, Runtime};
 use crate::stage;
 use crate::stage::artifact::NetworkSettings;
@@ -93,6 +93,7 @@ fn export_network(args: &ExportArgs, desk: &Desk) -> Result<Answer, Refusal> {
         size: size(&args.size)?,
         batch: args.batch,
         seed: args.seed,
+        start: Start::Published,
         recipe: recipe(&args.recipe, args.loss_over),
         head_rate: args.head_rate,
         drop_path: args.drop_path,

@@ -1,6 +1,6 @@
 //! The commands that run one stage alone. Must not know how a stage works.
 
-use super::args::{CutoutArgs, IngestArgs, MasksCommand, MergeArgs, SampleArgs, SplitArgs, StatsArgs};
+use super::args::{CutoutArgs, IngestArgs, MasksCommand, MergeArgs, SampleArgs, Scenes, SplitArgs, StatsArgs};
 use super::{Answer, Desk, Exit, Refusal, runs};
 use crate::event::Event;
 use crate::id;
@@ -275,13 +275,19 @@ pub fn sample(args: &SampleArgs, desk: &Desk) -> Result<Answer, Refusal> {
         images: u64::from(args.images),
         catalog: u64::from(args.catalog),
         seed: args.seed,
-        long_side: None,
+        long_side: args.long_side,
+        scenes: match args.scenes {
+            Scenes::Mixed => stage::sample::Scenes::Mixed,
+            Scenes::Lookbook => stage::sample::Scenes::Lookbook,
+        },
     };
     let write = |key: &str, bytes: &[u8]| {
         store.wait(store.put(key, bytes::Bytes::copy_from_slice(bytes))).map_err(std::io::Error::other)
     };
-    let summary = stage::sample::run(&settings, write, &desk.events, &desk.cancel)
-        .map_err(|error| Refusal(Exit::Failed, error.to_string()))?;
+    let summary = stage::sample::run(&settings, write, &desk.events, &desk.cancel).map_err(|error| {
+        let exit = if matches!(error, stage::sample::Error::LongSide(_)) { Exit::Usage } else { Exit::Failed };
+        Refusal(exit, error.to_string())
+    })?;
     let text = format!(
         "{} images with {} rows, {} catalogue photos\n{}",
         summary.images,

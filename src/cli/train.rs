@@ -103,6 +103,9 @@ pub struct TrainArgs {
     /// With --arch: pictures in a step, over all passes.
     #[arg(long, default_value_t = 2)]
     batch: usize,
+    /// With --arch: how random weights are drawn, published (as mmsegmentation does) or fan-in (for small networks).
+    #[arg(long, default_value = "published")]
+    start: String,
     /// With --arch: weights to begin with, a file, a URL or a name that `model fetch` knows; random ones unless given.
     #[arg(long, value_name = "FILE|URL|NAME")]
     init: Option<String>,
@@ -212,6 +215,7 @@ fn named(args: &TrainArgs, arch: &str) -> Result<Network, String> {
     network.size = (height as usize, width as usize);
     network.batch = args.batch;
     network.seed = args.seed;
+    network.start = words::start(&args.start).map_err(|error| format!("--start: {error}"))?;
     network.head_rate = args.head_rate;
     network.drop_path = args.drop_path;
     network.recipe.optimiser = words::optimiser(&args.optimiser).map_err(|error| format!("--optimiser: {error}"))?;

@@ -6,6 +6,7 @@ use super::section::Section;
 use super::words;
 use crate::collective;
 use crate::graph::train::{CrossEntropy, Denominator, Optimiser, Precision, Recipe, Recompute};
+use crate::graph::weights::Start;
 use crate::runtime::Device;
 use crate::stage::artifact::NetworkSettings;
 use crate::stage::train::weights::Balance;
@@ -84,6 +85,7 @@ pub fn network(arch: &str) -> NetworkSettings {
         size: (512, 512),
         batch: 2,
         seed: 1,
+        start: Start::Published,
         recipe: Recipe {
             loss: CrossEntropy { denominator: Denominator::All, class_weights: None },
             optimiser: Optimiser::default(),
@@ -181,6 +183,9 @@ fn named(section: &Section<'_>, arch: &str, seed: u64) -> Result<Network, Error>
     }
     network.batch = section.number("batch")?.map_or(network.batch, whole);
     network.seed = seed;
+    if let Some(word) = section.text("start")? {
+        network.start = words::start(&word).map_err(|detail| section.error_at("start", detail))?;
+    }
     network.head_rate = section.float("head_rate")?.map_or(network.head_rate, |rate| rate as f32);
     network.drop_path = section.float("drop_path")?.map(|share| share as f32);
     network.dropout = section.float("dropout")?.map_or(network.dropout, |share| share as f32);
@@ -216,7 +221,7 @@ fn optimiser(section: &Section<'_>) -> Result<Optimiser, Error> {
                 let [first, second] = betas.as_slice() else {
                     return Err(section.error_at("betas", "takes two numbers"));
                 };
-                adam.betas = [*first as f32, *second as f32];
+                adam.betas = [*first, *second];
             }
             adam.epsilon = section.float("epsilon")?.map_or(adam.epsilon, |epsilon| epsilon as f32);
             adam.weight_decay = section.float("weight_decay")?.map_or(adam.weight_decay, |decay| decay as f32);

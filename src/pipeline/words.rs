@@ -2,6 +2,7 @@
 
 use super::nearest;
 use crate::graph::train::{AdamW, Denominator, Optimiser, Precision, Recompute, Sgd};
+use crate::graph::weights::Start;
 use crate::stage::measure::wish::ModeWord;
 use crate::stage::merge::{Classes, Policy};
 use crate::stage::train::weights::Balance;
@@ -66,6 +67,11 @@ pub fn look(word: &str) -> Result<ModeWord, String> {
 /// How parameters follow their gradients, with the usual settings.
 pub fn optimiser(word: &str) -> Result<Optimiser, String> {
     find(word, [("sgd", Optimiser::Sgd(Sgd::default())), ("adamw", Optimiser::AdamW(AdamW::default()))])
+}
+
+/// How random weights are drawn.
+pub fn start(word: &str) -> Result<Start, String> {
+    find(word, [("published", Start::Published), ("fan-in", Start::FanIn)])
 }
 
 /// The numbers of matrix products.

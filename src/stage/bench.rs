@@ -103,8 +103,10 @@ const LOSS_SCALE: f32 = 65536.0;
 pub(crate) fn first_value(name: &str, dims: &[usize]) -> Result<Option<Array>, Error> {
     match name {
         "loss_scale" => Ok(Some(Array::scalar(LOSS_SCALE))),
-        "step_count" => Ok(Some(Array::scalar(0.0))),
-        _ if ["momentum/", "variance/", "accumulated/"].iter().any(|kind| name.starts_with(kind)) => {
+        _ if ["momentum/", "variance/", "accumulated/", "bias_correction"]
+            .iter()
+            .any(|kind| name.starts_with(kind)) =>
+        {
             array(&Tensor::full(dims, 0.0)).map(Some)
         }
         _ => Ok(None),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use selvedge::cancel::{Cancel, Cause};
 use selvedge::event::{Event, Sink};
 use selvedge::graph::train::Recipe;
+use selvedge::graph::weights::Start;
 use selvedge::graph::weights::read_weights;
 use selvedge::image::raster::ClassSpans;
 use selvedge::image::taps::{Axis, bilinear};
@@ -46,6 +47,7 @@ fn model(classes: usize) -> TempDir {
         size: CROP,
         batch: 2,
         seed: 5,
+        start: Start::Published,
         recipe: Recipe::default(),
         head_rate: 1.0,
         drop_path: None,

@@ -144,3 +144,43 @@ fn s3_tells_a_missing_bucket_from_a_missing_object() {
         assert!(matches!(error, Error::NotFound { .. }) && error.to_string().contains("bucket"), "{error}");
     }
 }
+
+#[test]
+fn a_model_is_trained_into_a_bucket_stopped_on_the_way_and_used_from_there() {
+    let Some(moto) = Moto::running() else { return };
+    moto.bucket("models");
+    let folder = crate::train::dataset();
+    let endpoint = format!("endpoint=http://{}", moto.address);
+    let on_s3 = |words: &[&str]| {
+        let mut command = crate::runs::selvedge(folder.path(), words);
+        command.args([
+            "--store-option",
+            &endpoint,
+            "--store-option",
+            "allow_http=true",
+            "--store-option",
+            "region=us-east-1",
+        ]);
+        command.env("AWS_ACCESS_KEY_ID", "id").env("AWS_SECRET_ACCESS_KEY", "secret");
+        command
+    };
+    let words = crate::train::words("tiny", &["--out", "s3://models/run", "--steps", "12", "--checkpoint-steps", "2"]);
+    let child = on_s3(&words).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let stopped = crate::train::end_after(child, 1, "-TERM");
+    assert!(matches!(stopped.code(), Some(143 | 0)), "{stopped}");
+    let ended = on_s3(&words).output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(ended.status.success() && (told.contains("going on after step") || stopped.success()), "{told}");
+    crate::train::trained(folder.path(), "tiny", &["--steps", "12"]);
+    let here = std::fs::read(folder.path().join("store/models/tiny/weights.safetensors")).unwrap();
+    let runtime = runtime();
+    let store = moto.open("s3://models/run", &runtime, &[]);
+    let there = store.wait(store.get("models/tiny/weights.safetensors")).unwrap();
+    assert!(here == there, "the same training in a folder and in a bucket");
+
+    let photo = crate::runs::data().join("data/catalog/product-000000.jpg");
+    let cut = ["cutout", photo.to_str().unwrap(), "--model", "s3://models/run/models/tiny", "--out", "one.png"];
+    let cut = on_s3(&cut).output().unwrap();
+    assert!(cut.status.success(), "{}", String::from_utf8_lossy(&cut.stderr));
+    assert!(folder.path().join("one.png").is_file());
+}

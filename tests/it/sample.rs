@@ -4,14 +4,14 @@
 
 use selvedge::cancel::{Cancel, Cause};
 use selvedge::event::{Events, Silent};
-use selvedge::stage::sample::{self, Error, Kind, Settings, Summary};
+use selvedge::stage::sample::{self, Error, Kind, Scenes, Settings, Summary};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
 fn settings(images: u64, catalog: u64, seed: u64) -> Settings {
-    Settings { images, catalog, seed, long_side: Some(240) }
+    Settings { images, catalog, seed, long_side: Some(240), scenes: Scenes::Mixed }
 }
 
 fn drawn(settings: &Settings, threads: usize) -> (Files, Summary) {
@@ -192,6 +192,42 @@ fn every_main_class_appears_in_500_photos_and_shoes_lead() {
     }
     assert!(counts[..27].iter().all(|count| *count > 0), "{counts:?}");
     assert!(counts[..27].iter().all(|count| *count <= counts[23]), "{counts:?}");
+}
+
+#[test]
+fn a_lookbook_shows_one_whole_figure_and_many_classes_before_light_paper() {
+    let mut photos_with = [0_usize; 27];
+    for number in 0..60 {
+        let picture = sample::draw(1, number, Kind::Lookbook, Some(320));
+        assert_eq!((picture.width, picture.height), (160, 320));
+        let mut here = [0_usize; 27];
+        for garment in picture.instances.iter().filter(|instance| instance.class < 27) {
+            here[usize::from(garment.class)] += 1;
+            let (top, bottom) = (garment.cover.y, garment.cover.y + garment.cover.height);
+            assert!(top > 0 && bottom < picture.height, "photo {number}: class {} is cut off", garment.class);
+        }
+        // Shoes come one a foot; of all else one person wears one.
+        let worn: Vec<usize> = (0..27).filter(|class| here[*class] > 0).collect();
+        assert!(worn.iter().all(|class| here[*class] <= if *class == 23 { 2 } else { 1 }), "photo {number}: {here:?}");
+        worn.iter().for_each(|class| photos_with[*class] += 1);
+        // Nothing of the paper at the top of the photo is dark.
+        let paper = &picture.rgb[..picture.width * 3];
+        assert!(paper.iter().all(|value| *value > 90), "photo {number}");
+    }
+    let often = photos_with.iter().filter(|photos| **photos >= 6).count();
+    assert!(often >= 8, "{photos_with:?}");
+    assert!(photos_with.iter().filter(|photos| **photos > 0).count() <= 10, "{photos_with:?}");
+}
+
+#[test]
+fn a_lookbook_has_rows_and_catalogue_photos_and_the_same_bytes_for_the_same_seed() {
+    let lookbook = Settings { scenes: Scenes::Lookbook, ..settings(4, 2, 3) };
+    let (one, first) = drawn(&lookbook, 1);
+    let (two, second) = drawn(&lookbook, 2);
+    assert!(one == two && first == second);
+    assert!(first.rows > 8 && one.keys().filter(|name| name.starts_with("catalog-mattes/")).count() == 2);
+    let (mixed, _) = drawn(&settings(4, 2, 3), 2);
+    assert_ne!(one["train.csv"], mixed["train.csv"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use tempfile::TempDir;
 
 /// A folder with photos and the tables made of their CSV.
-fn dataset() -> TempDir {
+pub(crate) fn dataset() -> TempDir {
     let folder = TempDir::new().unwrap();
     let photos = folder.path().join("photos");
     fs::create_dir(&photos).unwrap();
@@ -34,7 +34,7 @@ fn dataset() -> TempDir {
 }
 
 /// A small network that is trained for some steps; what `more` says goes before what is usual.
-fn words<'a>(name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn words<'a>(name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let usual = [
         ("--arch", "segmenter-vit-xs-mask/8"),
         ("--size", "32x32"),
@@ -45,7 +45,7 @@ fn words<'a>(name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         ("--device", "cpu"),
     ];
     let unsaid =
-        usual.iter().filter(|(flag, _)| !more.contains(flag) && !(*flag == "--arch" && more.contains(&"--model")));
+        usual.iter().filter(|(flag, _)| !more.contains(flag) && (*flag != "--arch" || !more.contains(&"--model")));
     let usual = unsaid.flat_map(|(flag, value)| [*flag, *value]);
     ["train", "--data", "store", "--photos", "photos", "--name", name]
         .into_iter()
@@ -54,7 +54,7 @@ fn words<'a>(name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         .collect()
 }
 
-fn trained(folder: &Path, name: &str, more: &[&str]) {
+pub(crate) fn trained(folder: &Path, name: &str, more: &[&str]) {
     let output = end(folder, &words(name, more));
     assert_eq!(code(&output), 0, "{}", String::from_utf8_lossy(&output.stderr));
 }
@@ -80,7 +80,7 @@ fn result(folder: &Path, name: &str) -> (Vec<u8>, Vec<(u64, f32)>) {
 }
 
 /// Ends a process once it has told of `epochs` epochs, and says how it ended.
-fn end_after(mut child: Child, epochs: usize, signal: &str) -> ExitStatus {
+pub(crate) fn end_after(mut child: Child, epochs: usize, signal: &str) -> ExitStatus {
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut told = 0;
     for line in lines {

@@ -97,7 +97,10 @@ pub struct Config {
 
 /// Name, width, layers, heads.
 const VITS: [(&str, usize, usize, usize); 5] =
-    [("xs", 96, 4, 3), ("t", 192, 12, 3), ("s", 384, 12, 6), ("b", 768, 12, 12), ("l", 1024, 24, 16)];
+    [("xs", 96, 3, 3), ("t", 192, 12, 3), ("s", 384, 12, 6), ("b", 768, 12, 12), ("l", 1024, 24, 16)];
+
+/// The ViT of the small SETRs: a block for each of their four taps.
+const SETR_XS: (&str, usize, usize, usize) = ("xs", 96, 4, 3);
 
 /// Names without the suffix of the patch.
 const NAMES: [&str; 16] = [
@@ -147,7 +150,7 @@ impl Config {
         };
         let small = base.starts_with("setr-xs-");
         let vit = match small {
-            true => VITS.first(),
+            true => Some(&SETR_XS),
             false => VITS.iter().find(|(letter, ..)| base.contains(&format!("-vit-{letter}-"))),
         };
         // SETR is built on the largest.

@@ -11,7 +11,8 @@
 //!
 //! [`Trainee::synchronised`] gives the gradient graph in segments, for ranks that share the statistics of their batches.
 //!
-//! With Adam there are `variance/NAME` and `next/variance/NAME` beside the momenta, and `step_count` f32 with its next value.
+//! With Adam there are `variance/NAME` and `next/variance/NAME` beside the momenta, and `bias_correction` f32 `[2]` with its
+//! next value; all begin at 0.
 //! In [`Precision::F16`] there are `loss_scale` f32 beside, `next/loss_scale`, and `finite` bool: a step whose gradients
 //! are not finite changes nothing but the scale, which it halves.
 
@@ -372,16 +373,15 @@ fn updates(
         None => Ok(new),
     };
     let (momenta, variances) = recipe.optimiser.keeps();
-    let mut count = None;
+    let mut correction = None;
     if variances {
-        let done = g.input("step_count", Element::F32, &[])?;
-        let one = g.scalar_like(1.0, done)?;
-        let next = g.add(done, one)?;
-        let kept = keep(g, next, done)?;
-        g.output(kept, "next/step_count")?;
-        count = Some(next);
+        let old = g.input("bias_correction", Element::F32, &[2])?;
+        let new = g.scoped("update", |g| recipe.optimiser.corrected(g, old))?;
+        let next = keep(g, new, old)?;
+        g.output(next, "next/bias_correction")?;
+        correction = Some(new);
     }
-    let rates = g.scoped("update", |g| recipe.optimiser.rates(g, rate, count))?;
+    let rates = g.scoped("update", |g| recipe.optimiser.rates(g, rate, correction))?;
     for (parameter, gradient) in parameters.iter().zip(gradients) {
         let kind = g.kind(parameter.value).clone();
         let mut moment = |wanted: bool, what: &str| match wanted {

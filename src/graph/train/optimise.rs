@@ -1,8 +1,8 @@
 //! The update of parameters from their gradients. Must not know losses or networks.
 
-use crate::graph::Error;
 use crate::graph::attributes::Attributes;
 use crate::graph::ir::{Graph, Value};
+use crate::graph::{Error, Tensor};
 
 /// Stochastic gradient descent as PyTorch defines it: `v' = momentum v + (g + decay p)`, then `p' = p - rate v'`, or with
 /// Nesterov's look ahead `p' = p - rate (g + decay p + momentum v')`.
@@ -28,7 +28,7 @@ impl Default for Sgd {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamW {
     /// b1 and b2, each 0 to below 1.
-    pub betas: [f32; 2],
+    pub betas: [f64; 2],
     /// Keeps the division from 0.
     pub epsilon: f32,
     /// Taken from the parameter itself, as a share of it and of the rate.
@@ -91,16 +91,24 @@ impl Optimiser {
         }
     }
 
-    /// What does not differ from parameter to parameter; `count` is the number of this step, from 1, where it is counted.
-    pub(super) fn rates(&self, g: &mut Graph, rate: Value, count: Option<Value>) -> Result<Rates, Error> {
-        let (Self::AdamW(adam), Some(count)) = (self, count) else { return Ok(Rates { rate, corrections: None }) };
-        let mut correction = |beta: f32| {
-            let beta = g.scalar_like(beta, count)?;
-            let power = g.op("Pow", &[beta, count], Attributes::new())?;
-            let one = g.scalar_like(1.0, count)?;
-            g.sub(one, power)
-        };
-        let corrections = Some([correction(adam.betas[0])?, correction(adam.betas[1])?]);
+    /// What corrects the moments of Adam after the step, `[2]`: `1 - b1^t` and `1 - b2^t`, followed from step to step as the
+    /// moments of a gradient that is always 1. A power would lose half its digits beside 1.
+    pub(super) fn corrected(&self, g: &mut Graph, correction: Value) -> Result<Value, Error> {
+        let Self::AdamW(AdamW { betas, .. }) = self else { return Ok(correction) };
+        let kept = g.constant(Tensor::f32(&[2], &betas.map(|beta| beta as f32))?);
+        let new = g.constant(Tensor::f32(&[2], &betas.map(|beta| (1.0 - beta) as f32))?);
+        let kept = g.mul(correction, kept)?;
+        g.add(kept, new)
+    }
+
+    /// What does not differ from parameter to parameter.
+    pub(super) fn rates(&self, g: &mut Graph, rate: Value, correction: Option<Value>) -> Result<Rates, Error> {
+        let Some(correction) = correction else { return Ok(Rates { rate, corrections: None }) };
+        let mut single = Vec::with_capacity(2);
+        for part in g.split(correction, &[1, 1], 0)? {
+            single.push(g.reshape(part, &[])?);
+        }
+        let corrections = <[Value; 2]>::try_from(single).ok();
         Ok(Rates { rate, corrections })
     }
 
@@ -146,8 +154,8 @@ impl AdamW {
         let missing = || Error::Step { detail: "Adam without its moments or its count of steps".to_owned() };
         let Moments { momentum: Some(mean), variance: Some(variance) } = moments else { return Err(missing()) };
         let [first, second] = rates.corrections.ok_or_else(missing)?;
-        let follow = |g: &mut Graph, old: Value, new: Value, beta: f32| {
-            let (old, new) = (g.scale(old, beta)?, g.scale(new, 1.0 - beta)?);
+        let follow = |g: &mut Graph, old: Value, new: Value, beta: f64| {
+            let (old, new) = (g.scale(old, beta as f32)?, g.scale(new, (1.0 - beta) as f32)?);
             g.add(old, new)
         };
         let mean = follow(g, mean, gradient, self.betas[0])?;

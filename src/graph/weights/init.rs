@@ -22,6 +22,19 @@ pub enum Init {
     KaimingFanIn,
     /// Normal with variance 2 / (outputs that one input reaches), for a weight (out, in, …).
     KaimingFanOutRelu,
+    /// Normal with variance gain² / (inputs of one output), for a weight (out, in, …).
+    FanIn {
+        /// What the standard deviation is multiplied by.
+        gain: f32,
+    },
+    /// Position embeddings (1, class token and patches, width): each patch's row and column as sines and cosines of falling
+    /// frequency, a quarter of the width for each; 0 for the class token.
+    Waves {
+        /// Columns of patches.
+        columns: usize,
+        /// The greatest number.
+        gain: f32,
+    },
     /// 0.
     Zeros,
     /// 1.
@@ -52,6 +65,8 @@ pub fn init(kind: Init, dims: &[usize], seed: u64, name: &str) -> Result<Tensor,
         Init::Ones => return Ok(Tensor::full(dims, 1.0)),
         Init::TruncNormal { std } => (f64::from(std), 2.0),
         Init::Normal { std } => (f64::from(std), f64::INFINITY),
+        Init::Waves { columns, gain } => return waves(dims, columns.max(1), gain),
+        Init::FanIn { gain } => (fan([0, 1])? * f64::from(gain) / 2.0_f64.sqrt(), f64::INFINITY),
         Init::KaimingFanIn => (fan([0, 1])?, f64::INFINITY),
         Init::KaimingFanOutRelu => (fan([1, 0])?, f64::INFINITY),
     };
@@ -88,6 +103,55 @@ pub fn init_for(name: &str, dims: &[usize]) -> Init {
         _ if dims.len() == 4 => Init::KaimingFanOutRelu,
         _ => Init::TruncNormal { std: 0.02 },
     }
+}
+
+/// How a network begins that no file gives weights to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// As mmsegmentation starts it, for days of training on many GPUs: [`init_for`].
+    #[default]
+    Published,
+    /// Each layer gives numbers about as large as it gets, branches half of that; positions can be told apart from the first
+    /// step on. A small network learns something from nothing within minutes so.
+    FanIn,
+}
+
+impl Start {
+    /// The rule for a tensor by its name; `columns` is how many patches lie side by side.
+    pub fn rule(self, name: &str, dims: &[usize], columns: usize) -> Init {
+        let published = init_for(name, dims);
+        let weight = matches!(published, Init::TruncNormal { .. } | Init::KaimingFanIn | Init::KaimingFanOutRelu);
+        let ends = |end: &str| name.ends_with(end);
+        match self {
+            Self::Published => published,
+            Self::FanIn if ends("pos_embed") => Init::Waves { columns, gain: 0.5 },
+            Self::FanIn if ends("cls_token") => Init::Zeros,
+            Self::FanIn if ends("cls_emb") => published,
+            Self::FanIn if ends("conv_seg.weight") => Init::FanIn { gain: 0.3 },
+            Self::FanIn if ends("out_proj.weight") || ends("ffn.layers.1.weight") => Init::FanIn { gain: 0.5 },
+            Self::FanIn if weight && dims.len() >= 2 => Init::FanIn { gain: 1.0 },
+            Self::FanIn => published,
+        }
+    }
+}
+
+fn waves(dims: &[usize], columns: usize, gain: f32) -> Result<Tensor, Error> {
+    let &[1, tokens, width] = dims else {
+        return Err(Error::Weights { detail: format!("{dims:?} is no position embedding") });
+    };
+    let quarter = (width / 4).max(1);
+    let class_tokens = tokens % columns;
+    let mut values = vec![0.0_f32; tokens * width];
+    for (patch, numbers) in values.chunks_exact_mut(width.max(1)).skip(class_tokens).enumerate() {
+        let places = [(patch / columns) as f64, (patch % columns) as f64];
+        for (index, number) in numbers.iter_mut().take(4 * quarter).enumerate() {
+            let frequency = std::f64::consts::FRAC_PI_2 * 30_f64.powf(-((index % quarter) as f64) / quarter as f64);
+            let angle = frequency * places[index / (2 * quarter)];
+            let wave = if index / quarter % 2 == 0 { angle.sin() } else { angle.cos() };
+            *number = (wave * f64::from(gain)) as f32;
+        }
+    }
+    Tensor::f32(dims, &values)
 }
 
 /// The random numbers of one tensor: the seed and a hash (FNV-1a) of the name are the key.
@@ -161,6 +225,25 @@ mod tests {
         }
         assert!(init(Init::KaimingFanIn, &[4], 3, "w").is_err());
         assert!(init(Init::Zeros, &[usize::MAX, 2], 3, "w").is_err());
+    }
+
+    #[test]
+    fn a_start_by_fan_in_keeps_the_size_of_numbers_and_tells_places_apart() {
+        let rule = |name: &str, dims: &[usize]| Start::FanIn.rule(name, dims, 3);
+        assert_eq!(rule("backbone.layers.0.ffn.layers.0.0.weight", &[8, 4]), Init::FanIn { gain: 1.0 });
+        assert_eq!(rule("backbone.layers.0.attn.attn.out_proj.weight", &[4, 4]), Init::FanIn { gain: 0.5 });
+        assert_eq!(rule("decode_head.conv_seg.weight", &[3, 4, 1, 1]), Init::FanIn { gain: 0.3 });
+        assert_eq!(rule("backbone.ln1.weight", &[4]), Init::Ones);
+        assert_eq!(rule("backbone.cls_token", &[1, 1, 4]), Init::Zeros);
+        let drawn = init(Init::FanIn { gain: 1.0 }, &[200, 100], 1, "w").unwrap().to_f32();
+        let deviation = (drawn.iter().map(|number| number * number).sum::<f32>() / drawn.len() as f32).sqrt();
+        assert!((deviation - 0.1).abs() < 0.003, "{deviation}");
+        let places = init(rule("backbone.pos_embed", &[1, 7, 8]), &[1, 7, 8], 1, "p").unwrap().to_f32();
+        let rows: Vec<&[f32]> = places.chunks_exact(8).collect();
+        assert!(rows[0].iter().all(|number| *number == 0.0), "the class token");
+        assert!((1..7).all(|one| (one + 1..7).all(|other| rows[one] != rows[other])));
+        assert_eq!(rows[1][..4], [0.0, 0.0, 0.5, 0.5], "row 0");
+        assert_eq!(rows[4][4..], rows[1][4..], "the same column");
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod vit_names;
 
 pub use file::{Weights, read_bytes, read_weights};
 pub use fit::{GRID, Line, Outcome, Report, Role, Wanted, fit};
-pub use init::{Init, init, init_for};
+pub use init::{Init, Start, init, init_for};
 pub use names::{Naming, detect, from_canonical, to_canonical};
 pub use pth::write_pth;
 pub use resize::{Grid, resize_positions};

@@ -99,7 +99,7 @@ pub enum OptimiserUsed {
     /// Adam with decoupled weight decay.
     Adamw {
         /// How slowly the means of gradients and of their squares follow.
-        betas: [f32; 2],
+        betas: [f64; 2],
         /// Keeps the division from 0.
         epsilon: f32,
         /// The weight decay.
@@ -131,7 +131,7 @@ pub struct File {
 }
 
 impl Artifact {
-    /// What is known of a training step; files come with [`Artifact::write`].
+    /// What is known of a training step; files come with [`Artifact::seal`].
     pub fn new(model: &str, trainee: &Trainee, recipe: &Recipe, normalisation: Option<&Normalisation>) -> Self {
         let graph = &trainee.graph;
         let classes = trainee.heads.first().and_then(|head| graph.dims(head.logits).last().copied()).unwrap_or(0);

@@ -5,7 +5,7 @@ use crate::cancel::Cancel;
 use crate::graph::Graph;
 use crate::graph::net::{Config, Mode, Normalisation, build, eval_graph, infer_graph};
 use crate::graph::train::{IGNORED, Recipe, Trainee};
-use crate::graph::weights::{self, GRID, Line, Outcome, Weights, fit, init, init_for, to_canonical};
+use crate::graph::weights::{self, GRID, Line, Outcome, Start, Weights, fit, init, to_canonical};
 use crate::stage::{Error, check};
 use crate::table::labels::value_name;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ pub struct NetworkSettings {
     pub batch: usize,
     /// What random weights are drawn from.
     pub seed: u64,
+    /// How they are drawn.
+    pub start: Start,
     /// Loss, update, precision.
     pub recipe: Recipe,
     /// The learning rate of the heads, as a multiple of the others'.
@@ -47,12 +49,14 @@ pub struct Network {
     config: Config,
     wanted: Vec<weights::Wanted>,
     seed: u64,
+    start: Start,
 }
 
 impl Network {
     /// Builds it.
     pub fn make(settings: &NetworkSettings) -> Result<Self, Error> {
-        let NetworkSettings { arch, classes, size, batch, seed, recipe, head_rate, drop_path, dropout } = settings;
+        let NetworkSettings { arch, classes, size, batch, seed, start, recipe, head_rate, drop_path, dropout } =
+            settings;
         if *classes > usize::from(IGNORED) {
             return Err(Error::Usage(format!(
                 "{classes} classes, and labels are bytes of which {IGNORED} is ignored: at most {IGNORED}"
@@ -69,13 +73,25 @@ impl Network {
         let normalisation = Normalisation::of(&config);
         let trainee = Trainee::of_network(network, *head_rate);
         let artifact = Artifact::new(arch, &trainee, recipe, Some(&normalisation));
-        Ok(Self { artifact, trainee, recipe: recipe.clone(), normalisation, config, wanted, seed: *seed })
+        Ok(Self {
+            artifact,
+            trainee,
+            recipe: recipe.clone(),
+            normalisation,
+            config,
+            wanted,
+            seed: *seed,
+            start: *start,
+        })
     }
 
     /// The weights to begin with: those of `given`, by any of the known names, where they fit, and random ones elsewhere.
     /// Says what became of each tensor.
     pub fn begin(&self, given: Option<Weights>) -> Result<(Weights, Vec<Line>), Error> {
-        let fresh = |want: &weights::Wanted| init(init_for(&want.name, &want.dims), &want.dims, self.seed, &want.name);
+        let fresh = |want: &weights::Wanted| {
+            let rule = self.start.rule(&want.name, &want.dims, self.config.grid().1);
+            init(rule, &want.dims, self.seed, &want.name)
+        };
         let (mut fitted, lines) = match given {
             Some(weights) => fit(&to_canonical(weights)?, &self.wanted, fresh)?,
             None => {
@@ -145,6 +161,7 @@ fn sidecar(arch: &str, [height, width]: [usize; 2], classes: usize) -> String {
          input = \"image\"\nsize = [{width}, {height}]\nlayout = \"nhwc\"\noutput_layout = \"nchw\"\nscale = \"1\"\n\
          mean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]\nresize = \"letterbox\"\npad = 127\nfilter = \"bilinear\"\n\
          output = \"probabilities\"\nactivation = \"none\"\nsum = true\nforeground = \"not 0\"\n\
+         licence = \"yours, within the terms of its data and of the weights that it began with\"\n\
          classes = [{}]\n",
         names.join(", ")
     )

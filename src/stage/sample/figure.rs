@@ -70,6 +70,27 @@ impl Body {
         body
     }
 
+    /// A person or a mannequin that stands still and faces the viewer, arms down or a hand on the hip.
+    pub(super) fn upright(dice: &mut Dice, mannequin: bool) -> Self {
+        let sway = dice.range(-0.05, 0.05);
+        let mut body = Self::at_ease(dice, [sway * 0.7, -sway]);
+        body.headless = mannequin && dice.chance(0.5);
+        let stance = dice.range(0.06, 0.26);
+        for (i, side) in [-1.0_f32, 1.0].into_iter().enumerate() {
+            let (upper, bend) = match dice.below(8) {
+                0 => (dice.range(0.6, 0.75), -dice.range(1.3, 1.5)),
+                _ => (dice.range(0.1, 0.3), -dice.range(0.0, 0.3)),
+            };
+            body.arms[i] = arm(body.at(side * 0.62, 0.3), side * upper, side * (upper + bend), side * (upper + bend));
+            let hip = body.at(side * 0.3, 2.35);
+            let knee = [hip[0] + side * stance * 0.5, hip[1] + 1.85];
+            let ankle = [knee[0] + side * stance * 0.4, knee[1] + 1.7];
+            let out = side * dice.range(0.15, 0.4);
+            body.legs[i] = [hip, knee, ankle, [ankle[0] + out * 0.7, ankle[1] + 0.42 - out.abs() * 0.2]];
+        }
+        body
+    }
+
     /// Garments laid out or hung with nobody in them; some are folded, their sleeves across.
     pub(super) fn laid_out(dice: &mut Dice) -> Self {
         let mut body = Self::at_ease(dice, [0.0, 0.0]);
@@ -178,8 +199,8 @@ pub(super) fn on_limb(joints: &Joints, t: f32) -> Point {
     }
 }
 
-/// Skin, hands, feet, head, hair and face; a mannequin has one colour and no face.
-pub(super) fn draw(sketch: &mut Sketch, body: &Body, dice: &mut Dice, mannequin: bool) {
+/// Skin, hands, feet, head, hair and face; a mannequin has one colour and no face. Returns the colour of the skin.
+pub(super) fn draw(sketch: &mut Sketch, body: &Body, dice: &mut Dice, mannequin: bool) -> Colour {
     const SKIN: [u32; 7] = [0xF7D6C2, 0xEDC2A6, 0xDEAD8A, 0xC28F6B, 0x996B4D, 0x704D38, 0x4F3629];
     let tone = tone(dice.pick(if mannequin { &[0xEDEBE6, 0xBFBFC2, 0x333336, 0xDBC2A3] } else { &SKIN[..] }));
     let skin = Cloth::plain(tone, Weave::Smooth, dice.bits());
@@ -204,7 +225,7 @@ pub(super) fn draw(sketch: &mut Sketch, body: &Body, dice: &mut Dice, mannequin:
     }
     if body.headless {
         sketch.layer(4, None, vec![ellipse([0.0, -0.3], 0.2, 0.06, 0.0)], &skin.shaded(0.8)).feel(0.2, 0.1, 0.0);
-        return;
+        return tone;
     }
     let skull = [
         0.0, -0.5, 1.0, 0.28, -0.4, 1.0, 0.37, -0.08, 1.0, 0.31, 0.22, 1.0, 0.14, 0.46, 1.0, 0.0, 0.5, 1.0, -0.14,
@@ -220,6 +241,7 @@ pub(super) fn draw(sketch: &mut Sketch, body: &Body, dice: &mut Dice, mannequin:
         let hair = Cloth::plain(hair, Weave::Fluffy, dice.bits());
         hairdo(sketch, body, dice, &hair);
     }
+    tone
 }
 
 fn tone(hex: u32) -> Colour {

@@ -1,6 +1,6 @@
 //! Garments and their parts, cut to a body. Must not know which of them are worn together.
 
-use super::cloth::{Cloth, Pattern, Weave, any_colour};
+use super::cloth::{Cloth, Colour, Pattern, Weave, any_colour};
 use super::dice::Dice;
 use super::figure::{Body, LEG, on_limb, sleeve, taper};
 use super::shape::{Path, Point, add, direction, ellipse, outline, stroke};
@@ -26,6 +26,18 @@ pub(super) struct Cut {
     pub(super) open: f32,
 }
 
+/// How far clothes keep from skin and paper in [`Style::Usual`]; black and white are 1.7 apart.
+const APART: f32 = 0.32;
+
+/// Which cuts and colours are at hand.
+#[derive(Clone, Copy)]
+pub(super) enum Style {
+    /// All there are.
+    Any,
+    /// The usual cut of each class, in colours that can be told from these.
+    Usual([Colour; 2]),
+}
+
 /// Sews garments onto a body and adds them to a sketch.
 pub(super) struct Tailor<'a> {
     pub(super) sketch: &'a mut Sketch,
@@ -35,6 +47,7 @@ pub(super) struct Tailor<'a> {
     pub(super) under: bool,
     /// Its end goes under a waistband.
     pub(super) tucked: bool,
+    pub(super) style: Style,
 }
 
 pub(super) fn metal(dice: &mut Dice) -> Cloth {
@@ -42,7 +55,25 @@ pub(super) fn metal(dice: &mut Dice) -> Cloth {
     Cloth { pattern: Pattern::Stripe, pitch: 0.05, ..Cloth::plain(colour, Weave::Leather, dice.bits()) }
 }
 
+/// A colour at some distance from others: the first one, or else the next that is.
+fn apart_from(others: &[Colour], first: Colour, dice: &mut Dice) -> Colour {
+    let far = |colour: &Colour| {
+        let squares = |other: &Colour| (0..3).map(|c| (other[c] - colour[c]).powi(2)).sum::<f32>();
+        others.iter().all(|other| squares(other) > APART * APART)
+    };
+    std::iter::successors(Some(first), |_| Some(any_colour(dice))).take(99).find(far).unwrap_or(first)
+}
+
 impl Tailor<'_> {
+    /// A cloth for the next garment.
+    pub(super) fn cloth(&mut self) -> Cloth {
+        let mut cloth = Cloth::any(self.dice);
+        if let Style::Usual(apart) = self.style {
+            cloth.colours = cloth.colours.map(|first| apart_from(&apart, first, self.dice));
+        }
+        cloth
+    }
+
     /// Half the width of a garment at a height.
     pub(super) fn width(&self, cut: &Cut, y: f32) -> f32 {
         // Loose cloth does not follow the waist.

@@ -6,7 +6,7 @@
 //! | `train.csv` | one row an instance: `ImageId,EncodedPixels,Height,Width,ClassId,AttributesIds` |
 //! | `label_descriptions.json` | info, 46 categories, 294 attributes |
 //! | `train/ID.jpg` | the photos that the rows are of; ids are 32 hexadecimal digits |
-//! | `catalog/NAME.jpg` | photos without rows: product photos before paper and scenes in turn |
+//! | `catalog/NAME.jpg` | photos without rows: product photos before paper and scenes in turn, or lookbook photos too |
 //! | `catalog-mattes/NAME.png` | how much of each pixel shows garments: 8-bit grey, 255 is all of it |
 //!
 //! The foreground of a matte is everything of the 27 main classes. The data set has no class for people, so skin, hair
@@ -23,6 +23,7 @@ mod dice;
 mod figure;
 mod garment;
 mod labels;
+mod lookbook;
 mod picture;
 mod shape;
 mod sketch;
@@ -50,8 +51,31 @@ pub struct Settings {
     pub catalog: u64,
     /// The same seed gives the same bytes, on any number of threads.
     pub seed: u64,
-    /// The longer side of every photo in pixels (64 to 8192); `None` varies it from 600 to 1600.
+    /// The longer side of every photo in pixels (64 to 8192); `None` varies it from 600 to 1600 (lookbook: 480).
     pub long_side: Option<usize>,
+    /// What the photos show.
+    pub scenes: Scenes,
+}
+
+/// What photos show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scenes {
+    /// As in a data set, and product photos and places in turn for the catalogue.
+    #[default]
+    Mixed,
+    /// As in a brand's lookbook: one whole person before light paper, in clothes of a few classes.
+    Lookbook,
+}
+
+impl Scenes {
+    fn kind(self, catalog: Option<u64>) -> Kind {
+        match (self, catalog) {
+            (Self::Lookbook, _) => Kind::Lookbook,
+            (Self::Mixed, None) => Kind::Mixed,
+            (Self::Mixed, Some(number)) if number.is_multiple_of(2) => Kind::Studio,
+            (Self::Mixed, Some(_)) => Kind::Scene,
+        }
+    }
 }
 
 /// What was drawn.
@@ -123,13 +147,13 @@ pub fn run(
             return Err(Error::Stopped(cause));
         }
         let rows = if number < settings.images {
-            let picture = draw(settings.seed, number, Kind::Mixed, settings.long_side);
+            let picture = draw(settings.seed, number, settings.scenes.kind(None), settings.long_side);
             let id = image_id(settings.seed, number);
             put(format!("train/{id}.jpg"), &jpeg(&picture, &id)?)?;
             Rows::of(&id, &picture)
         } else {
             let number = number - settings.images;
-            let kind = if number.is_multiple_of(2) { Kind::Studio } else { Kind::Scene };
+            let kind = settings.scenes.kind(Some(number));
             // Far from the numbers of training photos, so that neither changes with the other's count.
             let picture = draw(settings.seed, number | 1 << 63, kind, settings.long_side);
             let name = format!("product-{number:06}");

@@ -1,11 +1,12 @@
 //! One whole picture: who or what is where, before which backdrop. Must not know of files.
 
 use super::backdrop;
-use super::canvas::Light;
+use super::canvas::{Canvas, Light};
 use super::cloth::{Cloth, Weave};
 use super::dice::{Dice, speckle};
 use super::figure::{self, Body};
-use super::garment::Tailor;
+use super::garment::{Style, Tailor};
+use super::lookbook;
 use super::shape::{Cover, ellipse};
 use super::sketch::{Placing, Sketch};
 
@@ -46,6 +47,8 @@ pub enum Kind {
     Studio,
     /// A catalogue photo in a place.
     Scene,
+    /// One whole person upright before light paper, in clothes of usual cuts.
+    Lookbook,
 }
 
 /// Visible remains smaller than this many pixels are not annotated.
@@ -56,6 +59,15 @@ const LEAST_PIXELS: usize = 24;
 pub fn draw(seed: u64, number: u64, kind: Kind, long_side: Option<usize>) -> Picture {
     let mut dice = Dice::new(seed, number);
     let dice = &mut dice;
+    if kind == Kind::Lookbook {
+        let side = long_side.unwrap_or(lookbook::LONG_SIDE);
+        let (short, long) = lookbook::FORMAT;
+        let (width, height) = ((side * short / long).max(8), side);
+        let light = Light { from: [dice.sign() * dice.range(0.2, 0.7), -dice.range(0.3, 0.8)], ground: 0.12 };
+        let mut sketch = Sketch::default();
+        let canvas = lookbook::stand(&mut sketch, width, height, dice);
+        return expose(sketch, canvas, light, true, dice);
+    }
     let (short, long) = dice.pick(&[(2, 3), (2, 3), (2, 3), (3, 4), (3, 4), (4, 5), (1, 1), (9, 16)]);
     let side =
         long_side.unwrap_or([600, 640, 720, 750, 800, 900, 1024, 1200, 1600][(dice.below(9) * dice.below(10)) / 9]);
@@ -66,6 +78,7 @@ pub fn draw(seed: u64, number: u64, kind: Kind, long_side: Option<usize>) -> Pic
         Kind::Mixed => 0.22,
         Kind::Studio => 0.5,
         Kind::Scene => 0.2,
+        Kind::Lookbook => 0.0,
     });
     let mut sketch = Sketch::default();
     if flat {
@@ -75,7 +88,7 @@ pub fn draw(seed: u64, number: u64, kind: Kind, long_side: Option<usize>) -> Pic
     }
     let light = Light { ground: if flat { 1.0 } else { 0.12 }, ..light };
     let plain = kind == Kind::Studio || kind == Kind::Mixed && dice.chance(0.4);
-    let mut canvas = if plain {
+    let canvas = if plain {
         let same = kind == Kind::Mixed && dice.chance(0.3);
         let worn: Vec<_> =
             sketch.layers.iter().filter(|l| l.instance.is_some() && !l.detail).map(|l| l.cloth.colours[0]).collect();
@@ -84,9 +97,15 @@ pub fn draw(seed: u64, number: u64, kind: Kind, long_side: Option<usize>) -> Pic
     } else {
         backdrop::scene(width, height, dice, light, flat)
     };
+    expose(sketch, canvas, light, plain, dice)
+}
+
+/// Paints what is sketched onto its backdrop and takes the photo; the colour cast is that of places, not of a studio.
+fn expose(mut sketch: Sketch, mut canvas: Canvas, light: Light, studio: bool, dice: &mut Dice) -> Picture {
     canvas.paint(&mut sketch, light);
+    let (width, height) = (canvas.width, canvas.height);
     let (gain, grain) = (dice.range(0.88, 1.08), dice.range(0.0, 0.03));
-    let tint = if plain { [1.0; 3] } else { [dice.range(0.92, 1.05), 1.0, dice.range(0.9, 1.06)] };
+    let tint = if studio { [1.0; 3] } else { [dice.range(0.92, 1.05), 1.0, dice.range(0.9, 1.06)] };
     let bits = dice.bits();
     let rgb = (0..width * height)
         .flat_map(|at| {
@@ -134,7 +153,7 @@ fn stand(sketch: &mut Sketch, width: f32, height: f32, dice: &mut Dice, studio: 
         let mannequin = dice.chance(if studio { 0.4 } else { 0.06 });
         let (body, mut own) = (Body::standing(dice, mannequin), Sketch::default());
         figure::draw(&mut own, &body, dice, mannequin);
-        Tailor { sketch: &mut own, body: &body, dice, under: false, tucked: false }.outfit();
+        Tailor { sketch: &mut own, body: &body, dice, under: false, tucked: false, style: Style::Any }.outfit();
         // From which height of the body (heads from the neck) to which the frame reaches.
         let (top, bottom) = *frame.get_or_insert(match dice.below(10) {
             // What is made for the sake of an umbrella or leg warmers shows them.
@@ -150,13 +169,18 @@ fn stand(sketch: &mut Sketch, width: f32, height: f32, dice: &mut Dice, studio: 
         let middle = if pair { 0.25 + 0.5 * i as f32 } else { 0.5 };
         let to = [width * middle + dice.range(-1.0, 1.0) * room, -top * scale];
         let placing = Placing::new(scale, dice.range(-0.06, 0.06), dice.chance(0.5), to);
-        let floor = placing.point([0.0, body.legs[0][3][1].max(body.legs[1][3][1]) + 0.08]);
-        let shade = Cloth::plain([0.05; 3], Weave::Smooth, 0);
-        for size in [1.3, 1.18, 1.06, 0.94, 0.82, 0.7, 0.58] {
-            let path = ellipse(floor, size * scale, size * 0.16 * scale, 0.0);
-            sketch.layer(-900, None, vec![path], &shade).feel(0.0, 0.1, 0.0).shadow(0.0).opacity(0.06);
-        }
+        ground(sketch, &body, &placing, scale);
         sketch.place(own, &placing, 200 * i);
+    }
+}
+
+/// The soft shadow on the floor between the feet of a body; `scale` is pixels a head.
+pub(super) fn ground(sketch: &mut Sketch, body: &Body, placing: &Placing, scale: f32) {
+    let floor = placing.point([0.0, body.legs[0][3][1].max(body.legs[1][3][1]) + 0.08]);
+    let shade = Cloth::plain([0.05; 3], Weave::Smooth, 0);
+    for size in [1.3, 1.18, 1.06, 0.94, 0.82, 0.7, 0.58] {
+        let path = ellipse(floor, size * scale, size * 0.16 * scale, 0.0);
+        sketch.layer(-900, None, vec![path], &shade).feel(0.0, 0.1, 0.0).shadow(0.0).opacity(0.06);
     }
 }
 
@@ -171,7 +195,7 @@ fn lay_out(sketch: &mut Sketch, width: f32, height: f32, dice: &mut Dice, studio
     for i in 0..columns * rows {
         let (class, body) = (dice.pick(&CLASSES), Body::laid_out(dice));
         let mut own = Sketch::default();
-        Tailor { sketch: &mut own, body: &body, dice, under: false, tucked: false }.sew(class);
+        Tailor { sketch: &mut own, body: &body, dice, under: false, tucked: false, style: Style::Any }.sew(class);
         let b = own.bounds();
         let (w, h) = (width / columns as f32, height / rows as f32);
         let upside = if dice.chance(0.25) { dice.range(-3.0, 3.0) } else { 0.0 };

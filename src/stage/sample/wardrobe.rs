@@ -2,15 +2,35 @@
 
 use super::accessory;
 use super::cloth::{Cloth, Weave};
-use super::garment::{Cut, Tailor};
+use super::garment::{Cut, Style, Tailor};
 
 /// Classes so rare that pictures are now and then made for them.
 const RARE: [u8; 12] = [20, 20, 26, 26, 12, 12, 17, 5, 11, 3, 25, 16];
 
 impl Tailor<'_> {
+    /// The cut in this tailor's style. As most of its class are means: sleeves of tops and dresses end above the elbow,
+    /// coats and dresses reach the knee, and nothing spreads far.
+    fn styled(&self, cut: Cut) -> Cut {
+        if matches!(self.style, Style::Any) {
+            return cut;
+        }
+        match cut.class {
+            1 => Cut { sleeve: cut.sleeve.min(0.34), cuff: 0.24, ..cut },
+            9 => Cut { hem: cut.hem.max(3.6), flare: cut.flare.min(0.1), ..cut },
+            10 => Cut {
+                sleeve: cut.sleeve.min(0.28),
+                cuff: 0.24,
+                hem: cut.hem.max(3.2),
+                flare: cut.flare.min(0.25),
+                ..cut
+            },
+            _ => Cut { flare: cut.flare.min(0.25), ..cut },
+        }
+    }
+
     /// One garment or accessory of a class (both where it comes in pairs), with its parts.
     pub(super) fn sew(&mut self, class: u8) {
-        let cloth = Cloth::any(self.dice);
+        let cloth = self.cloth();
         match class {
             0..=5 | 9..=11 => self.trunk(class, &cloth),
             6 | 7 => {
@@ -39,6 +59,7 @@ impl Tailor<'_> {
                 let (hem, flare) = (self.dice.range(2.9, 5.4), self.dice.pick(&[0.0, 0.1, 0.25, 0.45, 0.7]));
                 let cut =
                     Cut { class, z: 14, hem, flare, ease: 0.05, neck: [0.0; 3], sleeve: 0.0, cuff: 0.0, open: 0.0 };
+                let cut = self.styled(cut);
                 let me = self.skirt(&cut, 1.45, &cloth);
                 self.pleats(me, &cut, &cloth);
                 if self.dice.chance(0.2) {
@@ -98,6 +119,7 @@ impl Tailor<'_> {
         };
         let knit = Cloth { weave: Weave::Knit, ..*cloth };
         let cloth = if matches!(class, 2 | 3) && self.dice.chance(0.85) { &knit } else { cloth };
+        let cut = self.styled(cut);
         let me = self.bodice(&cut, cloth);
         let (z, bottom) = (cut.z + 3, cut.hem.min(2.4) - 0.05);
         match class {
@@ -229,6 +251,30 @@ impl Tailor<'_> {
         let rest = [(12, 0.004), (19, 0.05), (20, 0.004), (23, 0.82), (13, 0.12), (15, 0.09), (17, 0.015), (18, 0.1)];
         for (class, chance) in rest.into_iter().chain([(24, 0.18), (25, 0.03), (26, 0.004), (14, 0.07)]) {
             self.wear(wish, class, chance);
+        }
+    }
+    /// A capsule wardrobe's outfit: few classes, each of them often, all that go together with all.
+    pub(super) fn capsule(&mut self) {
+        let coat = self.dice.chance(0.22);
+        self.under = coat;
+        match self.dice.range(0.0, 1.0) {
+            d if d < 0.28 => self.sew(10),
+            b => {
+                self.sew(match b {
+                    b if b < 0.52 => 6,
+                    b if b < 0.76 => 7,
+                    _ => 8,
+                });
+                let top = if coat || self.dice.chance(0.5) { 1 } else { 2 };
+                self.sew(top);
+            }
+        }
+        self.under = false;
+        if coat {
+            self.sew(9);
+        }
+        for (class, chance) in [(23, 0.95), (24, 0.3), (14, 0.35)] {
+            self.wear(255, class, chance);
         }
     }
 }

@@ -149,6 +149,7 @@ impl Training<'_> {
         match trained {
             Ok(()) => {}
             Err(Error::Cancelled(Cause::Signal)) => {
+                self.refuse_broken(&stepper, stand.step)?;
                 self.checkpoint(&stand, &stepper, None)?;
                 let text =
                     format!("stopped after step {} of {}; run again to go on from there", stand.step, self.steps);
@@ -224,7 +225,7 @@ impl Training<'_> {
             let draws = Draws { seed: self.settings.seed, step: stand.step };
             let said = stepper.step(&passes, rate, draws, ranks, &self.cancel).map_err(|error| self.stopped(error))?;
             if !said.loss.is_finite() {
-                return Err(self.not_finite(stand.step + 1, said.loss, rate));
+                return Err(self.diverged(&format!("the loss of step {} is {}", stand.step + 1, said.loss), stand.step));
             }
             stand.step += 1;
             stand.place = self.order.after(stand.place, self.portion.total() as u64);
@@ -246,6 +247,7 @@ impl Training<'_> {
             if self.due.contains(&stand.step) {
                 self.validate(stand, stepper, eval.as_deref_mut(), progress, ranks)?;
             } else if self.settings.checkpoint_steps.is_some_and(|every| stand.step.is_multiple_of(every.max(1))) {
+                self.refuse_broken(stepper, stand.step)?;
                 self.checkpoint(stand, stepper, None)?;
             }
         }
@@ -282,12 +284,21 @@ impl Training<'_> {
         self.context.cancel.cause().map_or(error, Error::Cancelled)
     }
 
-    fn not_finite(&self, step: u64, loss: f32, rate: f32) -> Error {
+    fn diverged(&self, sign: &str, step: u64) -> Error {
         Error::Failed(format!(
-            "the loss of step {step} is {loss} (learning rate {rate}): the training has diverged and was stopped; the last \
-             good checkpoint stays in {}. Lower the learning rate, or give it a warm-up, and run again",
+            "{sign} (learning rate {}): the training has diverged and was stopped; the last good checkpoint stays in {}. \
+             Lower the learning rate, or give it a warm-up, and run again",
+            self.rates.rate(step),
             self.checkpoints.url()
         ))
+    }
+
+    /// Before anything is judged by the parameters, or kept of them.
+    fn refuse_broken(&self, stepper: &Stepper, step: u64) -> Result<(), Error> {
+        match stepper.broken()? {
+            None => Ok(()),
+            Some(name) => Err(self.diverged(&format!("after step {step} {name} holds what is no finite number"), step)),
+        }
     }
 
     /// Validates, keeps a checkpoint with the score, and tells.
@@ -300,6 +311,7 @@ impl Training<'_> {
         ranks: &mut dyn Collective,
     ) -> Result<(), Error> {
         let begun = Instant::now();
+        self.refuse_broken(stepper, stand.step)?;
         let mut score = None;
         let mut validation = None;
         if let (Some((step, _)), Some(val), Some(how)) = (eval, &self.val, &self.settings.validation) {

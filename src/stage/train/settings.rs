@@ -4,8 +4,12 @@ use super::checkpoint::Keep;
 use super::model::Origin;
 use super::sample::SampleSettings;
 use super::schedule::Polynomial;
+use super::weights::Balance;
 use super::{Mismatch, outputs};
 use crate::digest::Fingerprint;
+use crate::graph::train::{AdamW, Denominator, Optimiser, Sgd};
+use crate::graph::weights::Start;
+use crate::stage::artifact::NetworkSettings;
 use crate::stage::measure::wish::LookWish;
 use crate::stage::tables::Tables;
 use crate::stage::{Context, Error, dataset};
@@ -152,26 +156,91 @@ pub fn fingerprint(settings: &Settings, sources: &Sources, context: &Context) ->
             })?;
             crate::digest::of(&bytes)
         }
-        Origin::Network(named) => {
-            format!("{:?} {:?}", named.settings, named.balance)
-        }
+        Origin::Network(named) => network_text(&named.settings, named.balance),
     };
     let init = match model {
         Origin::Network(named) => named.init.as_ref().map_or("random", |init| init.identity.as_str()),
         Origin::Folder(_) => "the model's",
     };
+    let Rates { start, floor, power, warm_up } = rates;
+    let validation = validation.as_ref().map_or("none".to_owned(), |Validation { look, every, images }| {
+        let LookWish { mode, stride, base, flip, scales } = look;
+        format!("every {every}, {}, {mode:?} {stride:?} {base:?} {flip} {scales:?}", limit_text(*images))
+    });
     Ok(dataset::fingerprint(photos, &sources.data(context))?
         .with("code", CODE_VERSION)
         .with("network", network)
         .with("init", init)
-        .with("length", format!("{length:?}"))
+        .with(
+            "length",
+            match length {
+                Length::Epochs(epochs) => format!("{epochs} epochs"),
+                Length::Steps(steps) => format!("{steps} steps"),
+            },
+        )
         .with("passes", passes)
-        .with("rates", format!("{rates:?}"))
+        .with("rates", format!("{start} to {floor}, power {power}, warm-up {warm_up}"))
         .with("oversample", oversample)
-        .with("augmentation", format!("{augmentation:?}"))
+        .with("augmentation", augmentation_text(augmentation))
         .with("seed", seed)
-        .with("validation", format!("{validation:?}"))
-        .with("images", format!("{images:?}")))
+        .with("validation", validation)
+        .with("images", limit_text(*images)))
+}
+
+// What these say of the same settings must not change from release to release, or every training would begin anew: a new
+// setting is written only where it is not what was done before.
+
+fn limit_text(images: Option<usize>) -> String {
+    images.map_or("all images".to_owned(), |images| format!("{images} images"))
+}
+
+fn network_text(settings: &NetworkSettings, balance: Balance) -> String {
+    let NetworkSettings { arch, classes, size, batch, seed, start, recipe, head_rate, drop_path, dropout } = settings;
+    let optimiser = match recipe.optimiser {
+        Optimiser::Sgd(Sgd { momentum, weight_decay, nesterov }) => {
+            format!("sgd {momentum} {weight_decay}{}", if nesterov { " nesterov" } else { "" })
+        }
+        Optimiser::AdamW(AdamW { betas: [first, second], epsilon, weight_decay }) => {
+            format!("adamw {first} {second} {epsilon} {weight_decay}")
+        }
+    };
+    let over = match recipe.loss.denominator {
+        Denominator::All => "all",
+        Denominator::Valid => "valid",
+    };
+    let balance = match balance {
+        Balance::None => "none".to_owned(),
+        Balance::Inverse => "inverse".to_owned(),
+        Balance::MedianFrequency => "median-frequency".to_owned(),
+        Balance::EffectiveNumber { beta } => format!("effective-number {beta}"),
+    };
+    let start = match start {
+        Start::Published => "",
+        Start::FanIn => " start fan-in",
+    };
+    format!(
+        "{arch} {classes} classes {}x{} batch {batch} seed {seed}{start} {} recompute {} over {over} {optimiser} heads {head_rate} \
+         drop-path {} dropout {dropout} weights {balance}",
+        size.0,
+        size.1,
+        recipe.precision.name(),
+        recipe.recompute.name(),
+        drop_path.map_or("usual".to_owned(), |share| share.to_string()),
+    )
+}
+
+fn augmentation_text(augmentation: &SampleSettings) -> String {
+    let SampleSettings { scale, ratio, max_class_share, redraws, flip, distort, .. } = augmentation;
+    let word = |flag: bool, word: &str| if flag { format!(" {word}") } else { String::new() };
+    format!(
+        "{}x{} times {} to {}, one class below {max_class_share} in {redraws} redraws{}{}",
+        scale.0,
+        scale.1,
+        ratio.0,
+        ratio.1,
+        word(*flip, "flip"),
+        word(*distort, "distort")
+    )
 }
 
 /// What the last finished training of this name depended on.

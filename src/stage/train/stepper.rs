@@ -209,15 +209,21 @@ impl Stepper {
         Ok(inputs)
     }
 
-    /// What a checkpoint holds: everything that later steps depend on. An error if a number of it is not finite.
+    /// The first tensor that holds a number which is not finite, if there is one.
+    pub fn broken(&self) -> Result<Option<String>, Error> {
+        for name in &self.kept {
+            if tensor(&self.state.get(name)?)?.to_f64().iter().any(|number| !number.is_finite()) {
+                return Ok(Some(name.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a checkpoint holds: everything that later steps depend on.
     pub fn save(&self) -> Result<Weights, Error> {
         let mut saved = Weights::default();
         for name in &self.kept {
-            let value = tensor(&self.state.get(name)?)?;
-            if value.to_f64().iter().any(|number| !number.is_finite()) {
-                return Err(Error::Failed(format!("{name} holds a number that is not finite")));
-            }
-            saved.tensors.insert(name.clone(), value);
+            saved.tensors.insert(name.clone(), tensor(&self.state.get(name)?)?);
         }
         Ok(saved)
     }
@@ -264,7 +270,7 @@ fn run(
 /// What a model consists of, of all that a checkpoint holds.
 pub fn weights_of(saved: &Weights) -> Weights {
     let mut weights = saved.clone();
-    let state = ["momentum/", "variance/", "loss_scale", "step_count"];
+    let state = ["momentum/", "variance/", "loss_scale", "bias_correction"];
     weights.tensors.retain(|name, _| !state.iter().any(|kind| name.starts_with(kind)));
     weights
 }
