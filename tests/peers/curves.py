@@ -7,8 +7,9 @@ Exports the network without drop-path, trains it with `train --keep-batches`, an
 weights on the batches that were kept, by torch.optim.SGD with momentum 0.9, in 32 and in 64 bits. The learning rates that
 Selvedge used are held against the formula of the schedule. Prints, for each pair of the three, the largest relative
 difference of the loss and where it is, and how far the weights lie apart at the end. FOLDER takes curves.csv and curves.svg.
-Training in 64 bits is what rounding is measured by: where PyTorch in 32 bits parts from it as far as Selvedge does, the
-difference is rounding; where Selvedge parts further, it is a defect. Needs torch, safetensors and pyarrow.
+Training in 64 bits is what rounding is measured by. PyTorch in 32 bits is repeated from weights that are nudged in their last
+bit: as far as those runs part from 64 bits, the difference is rounding that the training itself makes larger. Beyond the
+bound, and beyond three times the furthest of them, it is a defect. Needs torch, numpy, safetensors and pyarrow.
 """
 import argparse
 import csv
@@ -83,10 +84,21 @@ def rate_of(options, step):
     return (options.rate - options.floor) * (1 - step / options.steps) ** 0.9 + options.floor
 
 
-def repeat(options, weights, batches, dtype):
+def nudge(network, seed):
+    """Moves every weight to one of its two neighbours in 32 bits, or leaves it."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            towards = torch.randint(-1, 2, parameter.shape, generator=generator).float()
+            parameter.copy_(torch.where(towards == 0, parameter, torch.nextafter(parameter, towards * torch.inf)))
+
+
+def repeat(options, weights, batches, dtype, nudged=0):
     """The same training in PyTorch: the losses, and the network at the end."""
     network = network_of(options)
     load(network, weights)
+    if nudged:
+        nudge(network, nudged)
     network = network.to(dtype).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=options.rate, momentum=0.9)
     losses = []
@@ -166,7 +178,8 @@ def main():
     parser.add_argument("--rate", type=float, default=0.01)
     parser.add_argument("--floor", type=float, default=1e-4)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--bound", type=float, default=1e-3, help="of the largest relative difference to either; 1 when missed")
+    parser.add_argument("--nudged", type=int, default=4, metavar="N", help="trainings from weights nudged in their last bit")
+    parser.add_argument("--bound", type=float, default=1e-3, help="of the largest relative difference to 64 bits; exit 1 when missed")
     options = parser.parse_args()
     options.size = tuple(map(int, options.size.split("x")))
     torch.set_num_threads(1)
@@ -182,15 +195,20 @@ def main():
     for what, ones, others, weights_apart in pairs:
         worst, step, early = apart(ones, others)
         print(f"  {what}: loss {worst:.1e} at step {step} ({early:.1e} in the first 20), weights at the end {weights_apart:.1e}")
+    moved = [apart(repeat(options, weights, f"{model}/batches", torch.float32, seed)[0], double)[0]
+             for seed in range(1, options.nudged + 1)]
+    if moved:
+        print(f"  PyTorch in 32 bits, weights nudged, against 64 bits: loss {', '.join(f'{share:.1e}' for share in sorted(moved))}")
     with open(f"{options.out}/curves.csv", "w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["step", "selvedge", "pytorch_32", "pytorch_64"])
         table.writerows([step + 1, *losses] for step, losses in enumerate(zip(ours, single, double)))
     curves = [("Selvedge", ours), ("PyTorch, 32 bits", single), ("PyTorch, 64 bits", double)]
     draw(f"{options.out}/curves.svg", curves, f"{options.arch} at rate {options.rate}: loss")
-    worst = min(apart(ours, single)[0], apart(ours, double)[0])
-    held = worst <= options.bound
-    print(f"  bound {options.bound}: {'holds' if held else 'MISSED'}")
+    rounding = 3 * max([apart(single, double)[0], *moved])
+    worst = apart(ours, double)[0]
+    held = worst <= max(options.bound, rounding)
+    print(f"  bound {options.bound}, or {rounding:.1e} by rounding alone: {'holds' if held else 'MISSED'}")
     sys.exit(not held)
 
 
