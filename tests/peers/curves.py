@@ -60,21 +60,22 @@ def train(options):
     return f"{begin}/weights.safetensors", f"{store}/models/{name}", losses
 
 
-def network_of(options):
-    """The reference network of the name that Selvedge was given."""
+def network_of(options, tensors):
+    """The reference network of the name that Selvedge was given, with as many blocks as the weights have."""
     name, _, patch = options.arch.partition("/")
     words = name.split("-")
     kind = f"segmenter_{words[-1]}" if words[0] == "segmenter" else f"setr_{words[-1]}"
     small = "xs" in words
     vit = "XS" if small else "L" if words[0] == "setr" else words[2].upper()
-    width, layers, heads = SIZES[vit]
+    width, _, heads = SIZES[vit]
+    layers = 1 + max(int(name.split(".")[2]) for name in tensors if name.startswith("backbone.layers."))
     sizes = {"channels": 32, "branch": 16, "taps": [0, 1, 2, 3]} if small else {}
     return Network(kind, options.classes, options.size, width, layers, heads, int(patch or 16), **sizes)
 
 
-def load(network, weights):
+def load(network, tensors):
     """Weights by mmsegmentation's names. Everything must be there, but for the counters of batch norms."""
-    found = network.load_state_dict(load_file(weights), strict=False)
+    found = network.load_state_dict(tensors, strict=False)
     missing = [name for name in found.missing_keys if not name.endswith("num_batches_tracked")]
     if missing or found.unexpected_keys:
         sys.exit(f"curves.py: the weights lack {missing} and have {found.unexpected_keys} beyond")
@@ -95,8 +96,9 @@ def nudge(network, seed):
 
 def repeat(options, weights, batches, dtype, nudged=0):
     """The same training in PyTorch: the losses, and the network at the end."""
-    network = network_of(options)
-    load(network, weights)
+    tensors = load_file(weights)
+    network = network_of(options, tensors)
+    load(network, tensors)
     if nudged:
         nudge(network, nudged)
     network = network.to(dtype).train()
@@ -141,7 +143,7 @@ def draw(path, curves, title):
     highest = max(max(losses) for _, losses in curves)
     above = lambda loss: 20 + 260 * (1 - loss / highest)  # noqa: E731
     below = lambda share: 340 + 160 * min(max(-math.log10(max(share, 1e-9)), 0), 9) / 9  # noqa: E731
-    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 530" font-family="sans-serif" font-size="12">',
+    lines = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 530" font-family="sans-serif" font-size="12">',
              '<rect width="800" height="530" fill="white"/>', f'<text x="60" y="14">{title}</text>']
     for power in range(0, 10, 3):
         y = below(10.0**-power)

@@ -6,7 +6,8 @@
     loader_pil.py measure FOLDER SAMPLES   CPU milliseconds a sample, one thread: a line of JSON
 
 A sample: the JPEG and the class map are decoded whole, resized by a ratio of 0.5 to 2 of the box 2048 × 512, cropped to
-512 × 512 (anew, ten times at most, while one class fills 75 % of the crop), mirrored or not, normalised, padded, and laid out as planes.
+512 × 512 (anew, ten times at most, while one class fills 75 % of the crop), mirrored or not, normalised, padded, and laid out
+as planes.
 Decoding alone is the floor. The shapes are all of one class, so that the network needs two only.
 """
 import json
@@ -57,8 +58,8 @@ def network(path):
     shape = [2, 3, CROP, CROP]
     weights = [numpy_helper.from_array(np.full((2, 3, 1, 1), 0.01, np.float32), "weight"),
                numpy_helper.from_array(np.zeros(2, np.float32), "bias")]
-    graph = helper.make_graph([helper.make_node("Conv", ["image", "weight", "bias"], ["logits"], name="conv", kernel_shape=[1, 1])], "pixels",
-                              [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+    conv = helper.make_node("Conv", ["image", "weight", "bias"], ["logits"], name="conv", kernel_shape=[1, 1])
+    graph = helper.make_graph([conv], "pixels", [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
                               [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [2, 2, CROP, CROP])], weights)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
