@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Selvedge beside its peers and the floor: each figure with the bound that was set for it, slow or not.
-#   bash tests/peers/bench.sh [masks|cutout|plan|train|help|guard|all]...
+#   bash tests/peers/bench.sh [masks|cutout|plan|train|loader|curves|help|guard|all]...
 # Everything lies in .bench, kept between calls. SELVEDGE names the program; U2NETP a model of that name (without it there
 # is no cutout section); BENCH_LONG=1 adds the run of 2,400 photos. Compare CPU seconds and ratios within one call: wall
 # seconds depend on what else the machine does.
@@ -16,7 +16,7 @@ model=${U2NETP:+$(readlink -f "$U2NETP")}
 PYTHON=$bench/venv/bin/python
 export PYTHON NUMBA_CACHE_DIR=$bench/numba
 # Ours and the peers' ONNX Runtime are of one version, so that only what is around it differs.
-packages=(polars pandas numba pyarrow numpy pillow scikit-learn blake3 "rembg[cpu,cli]" onnxruntime==1.31.1)
+packages=(polars pandas numba pyarrow numpy pillow scikit-learn blake3 opencv-python-headless onnx "rembg[cpu,cli]" onnxruntime==1.31.1)
 
 prepare() {
     mkdir -p "$bench/logs"
@@ -25,6 +25,18 @@ prepare() {
     python3 -m venv "$bench/venv"
     "$PYTHON" -m pip install --quiet --disable-pip-version-check "${packages[@]}"
     echo "${packages[*]}" >"$bench/venv/ready"
+}
+
+# The steps and the curves have an environment of their own.
+TORCH=$bench/torch/bin/python
+torch_packages=(torch numpy onnx safetensors pyarrow)
+prepare_torch() {
+    mkdir -p "$bench/logs"
+    [ "$(cat "$bench/torch/ready" 2>/dev/null)" = "${torch_packages[*]}" ] && return
+    echo "bench.sh: setting up $bench/torch" >&2
+    python3 -m venv "$bench/torch"
+    "$TORCH" -m pip install --quiet --disable-pip-version-check "${torch_packages[@]}"
+    echo "${torch_packages[*]}" >"$bench/torch/ready"
 }
 
 # measure NAME COMMAND... → "wall cpu megabytes"; what the command says goes to the log of that name.
@@ -286,13 +298,7 @@ exported() {
 
 train() {
     heading "train: a step beside PyTorch eager, one thread, medians of three runs of each in turn"
-    TORCH=$bench/torch/bin/python
-    if [ ! -f "$bench/torch/ready" ]; then
-        echo "bench.sh: setting up $bench/torch" >&2
-        python3 -m venv "$bench/torch"
-        "$TORCH" -m pip install --quiet --disable-pip-version-check torch numpy onnx
-        touch "$bench/torch/ready"
-    fi
+    prepare_torch
     mkdir -p "$bench/models"
     local folder spec size batch
     for spec in "512x512 1" "512x512 2" "256x256 4"; do
@@ -306,17 +312,104 @@ train() {
     step_ratio "a stage of SETR-PUP, 256 channels, 64x64" 1.05 "$bench/models/pup" --block pup
 }
 
+# loaded NAME STEPS ARGUMENTS... → CPU seconds of so many steps of two samples, with a network that costs next to nothing.
+loaded() {
+    local name=$1 steps=$2 wall cpu peak
+    shift 2
+    rm -rf "$bench/loader/out"
+    read -r wall cpu peak < <(measure "loader-$name" "$selvedge" --threads 1 --log quiet train --data "$bench/loader/store" \
+        --photos "$bench/loader/photos" --out "$bench/loader/out" --model "$bench/loader/pixels" --steps "$steps" \
+        --validate-every 0 --workers 1 --device cpu "$@")
+    echo "$cpu"
+}
+
+loader() {
+    local data=$bench/loader round few many sample cached step peers_say
+    heading "loader: training samples of 512x512 from photos of 6 megapixels, one thread, medians of three runs in turn"
+    if [ "$(cat "$data/ready" 2>/dev/null)" != "$(sha256sum "$peers/loader_pil.py")" ]; then
+        rm -rf "$data"
+        "$PYTHON" "$peers/loader_pil.py" draw "$data" 12
+        "$PYTHON" "$peers/loader_pil.py" network "$data/pixels.onnx"
+        "$selvedge" --log quiet ingest --csv "$data/train.csv" --out "$data/store" >/dev/null
+        "$selvedge" --log quiet merge --annotations "$data/store" --out "$data/store" >/dev/null
+        "$selvedge" --log quiet split --data "$data/store" --photos "$data/photos" >/dev/null 2>&1
+        sha256sum "$peers/loader_pil.py" >"$data/ready"
+    fi
+    rm -rf "$data/cache"
+    "$selvedge" --log quiet model differentiate "$data/pixels.onnx" --out "$data/pixels" --force >/dev/null
+    sed -i '/^parameters/a normalisation = [[123.675, 116.28, 103.53], [58.395, 57.12, 57.375]]' "$data/pixels/artifact.toml"
+    # Photos are decoded once before the first step ever, and shrunk ones are made: before anything is measured.
+    loaded first 20 --cache "$data/cache" >/dev/null
+    : >"$bench/logs/loader.txt"
+    for round in 1 2 3; do
+        few=$(loaded few 8)
+        many=$(loaded many 48)
+        sample=$(calc "1000 * ($many - $few) / 80" 3)
+        few=$(loaded few 8 --cache "$data/cache")
+        many=$(loaded many 88 --cache "$data/cache")
+        cached=$(calc "1000 * ($many - $few) / 160" 3)
+        # A step of the network alone, of two samples.
+        step=$("$selvedge" --threads 1 --json --log quiet model bench "$data/pixels" --steps 20 |
+            "$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)["cpu_ms"] / 2)')
+        peers_say=$("$PYTHON" "$peers/loader_pil.py" measure "$data" 40)
+        echo "$(calc "$sample - $step" 3) $(calc "$cached - $step" 3) $step $peers_say" >>"$bench/logs/loader.txt"
+    done
+    "$PYTHON" - "$bench/logs/loader.txt" <<'P'
+import json, statistics, sys
+rows = [line.split(" ", 3) for line in open(sys.argv[1])]
+ours, cached, step = (statistics.median(float(row[at]) for row in rows) for at in range(3))
+said = [json.loads(row[3]) for row in rows]
+pillow, opencv, floor_pillow, floor = (statistics.median(row[name] for row in said)
+                                       for name in ("pillow", "opencv", "pillow_decode", "opencv_decode"))
+def line(what, ms, more=""):
+    print(f"  {what:<48} {ms:5.1f} ms CPU, {1000 / ms:5.1f} a second and core{more}")
+line("a sample", ours, f" ({pillow / ours:.1f}x Pillow, {opencv / ours:.1f}x OpenCV; {ours / floor:.2f} of the floor)")
+line("a sample of a later epoch, with --cache", cached, f" ({pillow / cached:.1f}x Pillow, {opencv / cached:.1f}x OpenCV)")
+line("Pillow, as torchvision", pillow)
+line("OpenCV, as mmsegmentation", opencv)
+line("floor: decoding alone, OpenCV", floor)
+line("decoding alone, Pillow", floor_pillow)
+print(f"  (the network's {step:.1f} ms a sample are taken off)")
+P
+}
+
+curves() {
+    heading "curves: losses beside PyTorch's over 200 steps on the same batches"
+    prepare_torch
+    local data=$bench/curves arch rate
+    if [ ! -f "$data/ready" ]; then
+        rm -rf "$data"
+        "$selvedge" --log quiet sample-data --images 40 --catalog 1 --seed 4 --out "$data/drawn" >/dev/null
+        "$selvedge" --log quiet ingest --csv "$data/drawn/train.csv" --out "$data/store" >/dev/null
+        "$selvedge" --log quiet merge --annotations "$data/store" --out "$data/store" >/dev/null
+        "$selvedge" --log quiet split --data "$data/store" --photos "$data/drawn/train" >/dev/null 2>&1
+        touch "$data/ready"
+    fi
+    for arch in segmenter-vit-xs-mask/8 setr-xs-mla/8; do
+        for rate in 0.01 0.001; do
+            rm -rf "$data/out"
+            "$TORCH" "$peers/curves.py" --selvedge "$selvedge" --data "$data/store" --photos "$data/drawn/train" \
+                --arch "$arch" --rate "$rate" --nudged 2 --out "$data/out" | sed 's/^/  /' || true
+            cp "$data/out/curves.svg" "$data/${arch%%/*}-$rate.svg"
+        done
+    done
+}
+
 sections=("$@")
 [ ${#sections[@]} -gt 0 ] || sections=(all)
-[ "${sections[*]}" != all ] || sections=(help guard masks plan cutout train)
+[ "${sections[*]}" != all ] || sections=(help guard masks plan cutout train loader curves)
 for section in "${sections[@]}"; do
     case $section in
-    masks | cutout | plan | train | help | guard) ;;
-    *) echo "bench.sh: $section is no section: masks, cutout, plan, train, help, guard, all" >&2; exit 2 ;;
+    masks | cutout | plan | train | loader | curves | help | guard) ;;
+    *) echo "bench.sh: $section is no section: masks, cutout, plan, train, loader, curves, help, guard, all" >&2; exit 2 ;;
     esac
 done
-# The steps have an environment of their own.
-[ "${sections[*]}" = train ] || prepare
+for section in "${sections[@]}"; do
+    case $section in
+    train | curves) ;;
+    *) prepare; break ;;
+    esac
+done
 echo "$("$selvedge" --version), $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg)"
 for section in "${sections[@]}"; do
     "$section"

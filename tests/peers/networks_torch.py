@@ -9,7 +9,7 @@ from torch import nn
 
 IGNORED = 255
 # width, layers, heads, and the layers (from 0) whose outputs SETR uses: naive and pup, then mla
-SIZES = {"T": (192, 12, 3), "S": (384, 12, 6), "B": (768, 12, 12), "L": (1024, 24, 16)}
+SIZES = {"XS": (96, 3, 3), "T": (192, 12, 3), "S": (384, 12, 6), "B": (768, 12, 12), "L": (1024, 24, 16)}
 
 
 def taps_of(layers, arch):
