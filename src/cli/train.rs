@@ -180,7 +180,7 @@ fn training(args: &TrainArgs, desk: &Desk) -> Result<Training, String> {
     let look = LookWish { mode, stride: args.stride, ..LookWish::default() };
     let (every, images) = (args.validate_every, args.validate_images);
     settings.validation = (every > 0).then_some(Validation { look, every, images });
-    settings.checkpoint_steps = args.checkpoint_steps;
+    settings.checkpoint_steps = args.checkpoint_steps.filter(|steps| *steps > 0);
     settings.cache_bytes = args.cache_bytes.unwrap_or(settings.cache_bytes);
     settings.workers = args.workers;
     settings.images = args.images;

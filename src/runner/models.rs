@@ -9,6 +9,7 @@ use crate::pipeline::{Comparison, ComputeOn, Evaluation, InitFrom, Network, Trai
 use crate::runtime::{Device, Runtime, locate};
 use crate::stage::bench::Bench;
 use crate::stage::model::fetch::{FetchSettings, fetch};
+use crate::stage::model::known::Known;
 use crate::stage::model::load_weights;
 use crate::stage::tables::Tables;
 use crate::stage::train::model::{Init, Named, Origin};
@@ -138,6 +139,12 @@ fn begin(init: &InitFrom, options: &Options, context: &Context) -> Result<Init, 
         let identity = digest::of(&map_file(path)?);
         let path = path.to_path_buf();
         return Ok(Init { identity, load: Arc::new(move || load_weights(&path)) });
+    }
+    if !init.location.contains("://") && Known::find(&init.location).is_none() {
+        return Err(Error::Usage(format!(
+            "init: there is no file {}, and no published checkpoint of that name; `selvedge model fetch` lists them",
+            init.location
+        )));
     }
     let identity = format!("{} {}", init.location, init.sha256.as_deref().unwrap_or("-"));
     let (init, options, context) = (init.clone(), options.clone(), context.clone());

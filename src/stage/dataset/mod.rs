@@ -56,11 +56,18 @@ impl Dataset {
     /// The images of some splits, in their order. An image whose photo is missing, cannot be decoded or has another size
     /// than its masks becomes a row of the stage's quarantine. Photos that were decoded before and have not changed since
     /// (table `images`) are not decoded again. Of several processes that open the same images one has to `tell`, before the
-    /// others begin: it alone writes to the quarantine.
-    pub fn open(photos: &Store, splits: &[&str], tell: bool, context: &Context) -> Result<Vec<Self>, Error> {
-        let depends_on = fingerprint(photos, context)?;
-        let split_of = splits_of_images(splits, context)?;
-        let found = masks::read(&split_of, context)?;
+    /// others begin: it alone writes to the quarantine. Masks and splits are those of `data`; everything that is written goes to
+    /// the stage's own store.
+    pub fn open(
+        photos: &Store,
+        splits: &[&str],
+        tell: bool,
+        data: &Context,
+        context: &Context,
+    ) -> Result<Vec<Self>, Error> {
+        let depends_on = fingerprint(photos, data)?;
+        let split_of = splits_of_images(splits, data)?;
+        let found = masks::read(&split_of, data)?;
         let listed = listed(photos, &found)?;
         let facts = verify::verify(photos, &listed, context)?;
         let mut sets: Vec<Self> =

@@ -213,7 +213,7 @@ fn open(settings: &Settings, context: &Context) -> Result<(Dataset, Option<Datas
         true if settings.split != TRAIN => vec![settings.split.as_str(), TRAIN],
         _ => vec![settings.split.as_str()],
     };
-    let mut sets = Dataset::open(&settings.photos, &splits, true, context)?.into_iter();
+    let mut sets = Dataset::open(&settings.photos, &splits, true, context, context)?.into_iter();
     let Some(set) = sets.next() else { return Err(Error::Failed("no split was opened".to_owned())) };
     let train = match settings.floors {
         true => Some(sets.next().unwrap_or_else(|| set.clone())),

@@ -11,7 +11,7 @@ use crate::event::{Level, note};
 use crate::graph::weights::{Weights, encode_safetensors, read_bytes};
 use crate::id;
 use crate::stage::{Context, Error};
-use crate::storage::{Created, Store};
+use crate::storage::{self, Created, Store};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -74,17 +74,21 @@ impl<'a> Checkpoints<'a> {
         self.store.url()
     }
 
-    /// All that are there, by step ascending.
+    /// All that are there and can be read, by step ascending.
     pub fn list(&self) -> Result<Vec<Manifest>, Error> {
         let listed: Vec<_> = self.store.wait(self.store.list("").try_collect())?;
         let mut manifests = Vec::new();
         for object in listed.iter().filter(|object: &&crate::storage::ObjectInfo| is_manifest(&object.key)) {
             let bytes = self.store.wait(self.store.get(&object.key))?;
-            let url = self.store.child(&object.key);
-            let manifest: Manifest = serde_json::from_slice(&bytes)
-                .map_err(|error| Error::Failed(format!("{}: {error}; remove it to begin before it", url.url())))?;
+            let manifest: Manifest = match serde_json::from_slice(&bytes) {
+                Ok(manifest) => manifest,
+                Err(error) => {
+                    self.give_up(&object.key, &error.to_string())?;
+                    continue;
+                }
+            };
             if manifest.schema != SCHEMA {
-                let found = &manifest.schema;
+                let (url, found) = (self.store.child(&object.key), &manifest.schema);
                 return Err(Error::Usage(format!("{} is {found}, and {SCHEMA} is read here", url.url())));
             }
             manifests.push(manifest);
@@ -93,21 +97,25 @@ impl<'a> Checkpoints<'a> {
         Ok(manifests)
     }
 
-    /// The latest one that is whole. One that is damaged is told of, and the one before it taken.
+    /// The latest one that is whole. Damaged ones are told of and removed: the training comes by their steps again, and
+    /// then they must not stand in the way of good ones.
     pub fn latest(&self) -> Result<Option<Checkpoint>, Error> {
         for manifest in self.list()?.iter().rev() {
             match self.read(manifest) {
                 Ok(checkpoint) => return Ok(Some(checkpoint)),
-                Err(error) => {
-                    let text = format!(
-                        "the checkpoint at step {} cannot be used ({error}); taking the one before",
-                        manifest.step
-                    );
-                    note(&self.context.events, Level::Warn, text);
+                Err(Error::Storage(error)) if !matches!(error, storage::Error::NotFound { .. }) => {
+                    return Err(error.into());
                 }
+                Err(error) => self.give_up(&key_of(manifest.step), &error.to_string())?,
             }
         }
         Ok(None)
+    }
+
+    fn give_up(&self, key: &str, why: &str) -> Result<(), Error> {
+        let text = format!("the checkpoint {} cannot be used and is left out: {why}", self.store.child(key).url());
+        note(&self.context.events, Level::Warn, text);
+        Ok(self.store.wait(self.store.delete(key))?)
     }
 
     /// One of them.

@@ -20,7 +20,7 @@ pub fn open(
     let mut splits = vec!["train"];
     splits.extend(settings.validation.is_some().then_some("val"));
     let leads = ranks.rank() == 0;
-    let open = || Dataset::open(&sources.photos, &splits, leads, &sources.data(context));
+    let open = || Dataset::open(&sources.photos, &splits, leads, &sources.data(context), context);
     // The first rank decodes the photos; the others then find what it wrote down.
     let first = leads.then(open).transpose()?;
     ranks.greatest(0)?;

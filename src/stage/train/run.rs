@@ -19,9 +19,10 @@ use crate::cancel::{Cancel, Cause};
 use crate::collective::Collective;
 use crate::digest::Fingerprint;
 use crate::event::{Event, Level, note};
+use crate::graph::train::Precision;
 use crate::graph::weights::{Outcome as Taken, Weights};
 use crate::outcome::Counts;
-use crate::runtime::Step;
+use crate::runtime::{Device, Step};
 use crate::stage::bench::Bench;
 use crate::stage::dataset::{Dataset, Item};
 use crate::stage::measure::confusion::Confusion;
@@ -30,6 +31,9 @@ use crate::stage::measure::photos::{Question, measure};
 use crate::stage::{Context, Error, Report, check};
 use std::collections::BTreeSet;
 use std::time::Instant;
+
+/// Steps that are taken at most.
+const MOST_STEPS: u64 = 10_000_000;
 
 /// Trains to the end, from the last checkpoint if there is one, and publishes the model.
 pub fn run(
@@ -52,6 +56,15 @@ pub fn run(
         Length::Epochs(epochs) => order.steps(epochs, portion.total())?,
         Length::Steps(steps) => steps,
     };
+    if steps > MOST_STEPS {
+        return Err(Error::Usage(format!(
+            "{steps} steps are more than anybody waits for; at most {MOST_STEPS} are taken"
+        )));
+    }
+    if model.artifact.precision == Precision::Bf16.name() && bench.device == Device::Cpu {
+        let text = "bf16 has no kernels on the processor; use --device cuda, or --precision bf16-emulated to compare";
+        return Err(Error::Usage(text.to_owned()));
+    }
     let every = settings.validation.as_ref().map_or(1, |validation| validation.every);
     let training = Training {
         due: order.ends(steps, portion.total(), every),
@@ -324,7 +337,12 @@ impl Training<'_> {
             let mut network = Network::new(step, &mut stepper.state)?;
             let Portion { rank, ranks: all, .. } = self.portion;
             let mine: Vec<Item> = val.items().iter().skip(rank).step_by(all).cloned().collect();
-            let measured = measure(val, &mine, &mut network, &question, &self.cancel, &mut |_| Ok(()))?;
+            let measured = measure(val, &mine, &mut network, &question, &self.cancel, &mut |_| Ok(()));
+            // Whatever else could be wrong with the question was found before: logits that are no numbers remain.
+            let measured = measured.map_err(|error| match error {
+                Error::Usage(text) => self.diverged(&text, stand.step),
+                other => other,
+            })?;
             let mut counts = measured.confusion.counts().to_vec();
             ranks.sum_counts(&mut counts)?;
             let metrics = Confusion::from_counts(measured.confusion.classes(), counts)?.metrics();
