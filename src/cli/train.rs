@@ -19,7 +19,8 @@ pub struct TrainArgs {
     /// An exported model, whose graphs are run as they are.
     #[arg(long, value_name = "DIR", required_unless_present = "arch", conflicts_with = "arch")]
     model: Option<String>,
-    /// A network built anew: segmenter-vit-{t,s,b,l}-{mask,linear} or setr-{naive,pup,mla}.
+    /// A network built anew: segmenter-vit-{xs,t,s,b,l}-{mask,linear}, setr-{naive,pup,mla} or setr-xs-{naive,pup,mla}; /8 or
+    /// /4 behind it for smaller patches.
     #[arg(long)]
     arch: Option<String>,
     /// The store for checkpoints, history and the model; that of the data unless given.

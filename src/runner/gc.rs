@@ -32,6 +32,7 @@ pub fn decide(store: &Store, keep: usize) -> Result<Vec<Removal>, Error> {
     for (schema, folder) in folders(store)? {
         table(store, Place { table: schema, folder: &folder }, keep, now, &mut removals)?;
     }
+    trainings(store, keep, now, &mut removals)?;
     runs(store, keep, &mut removals)?;
     locks(store, &mut removals)?;
     Ok(removals)
@@ -45,6 +46,28 @@ pub fn remove(store: &Store, removals: &[Removal]) -> Result<(), Error> {
     let now = store.wait(store.server_time("locks"))?;
     if let Ok(before) = Timestamp::from_second(now.as_second() - GRACE_SECONDS) {
         store.wait(store.remove_partials(before))?;
+    }
+    Ok(())
+}
+
+/// Checkpoints of trainings that were given up for others of the same name: all but the latest `keep`, once nobody has
+/// written to them for a while.
+fn trainings(store: &Store, keep: usize, now: Timestamp, removals: &mut Vec<Removal>) -> Result<(), Error> {
+    for name in store.wait(store.list_folders("train"))? {
+        let mut trainings = Vec::new();
+        for folder in store.wait(store.list_folders(&format!("train/{name}")))? {
+            let listed = store.list(&format!("train/{name}/{folder}"));
+            let objects: Vec<ObjectInfo> = store.wait(listed.try_collect())?;
+            trainings.push((objects.iter().map(|object| object.modified).max(), objects));
+        }
+        trainings.sort_by_key(|(modified, _)| std::cmp::Reverse(*modified));
+        for (modified, objects) in trainings.into_iter().skip(keep) {
+            if modified.is_none_or(|modified| now.as_second() - modified.as_second() < GRACE_SECONDS) {
+                continue;
+            }
+            let why = "a checkpoint of a training that was given up";
+            removals.extend(objects.iter().map(|object| removal(object, why)));
+        }
     }
     Ok(())
 }

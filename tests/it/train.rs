@@ -121,6 +121,26 @@ fn a_training_that_is_killed_and_stopped_ends_bit_for_bit_where_an_undisturbed_o
 }
 
 #[test]
+fn a_damaged_checkpoint_is_left_out_and_the_training_ends_all_the_same() {
+    let folder = dataset();
+    let length = ["--steps", "8", "--checkpoint-steps", "2", "--validate-every", "0"];
+    trained(folder.path(), "hurt", &length);
+    let whole = result(folder.path(), "hurt");
+    for damage in ["state", "manifest"] {
+        let files = walk(&folder.path().join("store/train/hurt"));
+        let ending = if damage == "state" { ".safetensors" } else { "0000000008.json" };
+        let hit = files.iter().find(|file| file.ends_with(ending)).unwrap();
+        let bytes = fs::read(hit).unwrap();
+        fs::write(hit, &bytes[..bytes.len() / 2]).unwrap();
+        let output = end(folder.path(), &words("hurt", &length));
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(code(&output), 0, "{damage}: {told}");
+        assert!(told.contains("is left out"), "{damage}: {told}");
+        assert!(result(folder.path(), "hurt") == whole, "{damage}");
+    }
+}
+
+#[test]
 fn workers_and_cache_change_nothing_and_a_picture_of_the_first_batch_is_there() {
     let folder = dataset();
     trained(folder.path(), "one", &["--steps", "4", "--workers", "1"]);
