@@ -190,8 +190,8 @@ pub fn run(
         pixels: measured.confusion.pixels(),
         look: question.look.to_string(),
         device,
-        seconds,
-        images_per_second: items.len() as f64 / seconds.max(1e-9),
+        seconds: thousandths(seconds),
+        images_per_second: thousandths(items.len() as f64 / seconds.max(1e-9)),
         floors,
         fingerprint,
         ..figures(&measured, instances.as_deref(), settings.common)?
@@ -293,6 +293,11 @@ fn keep(
     let mut urls: Vec<String> = keys.iter().map(|key| store.child(key).url().to_owned()).collect();
     urls.push(context.tables.store().child(&rows::folder(&settings.name)).url().to_owned());
     Ok(urls)
+}
+
+/// Times are told to three decimals: more are noise, and a number that short reads back as it was written.
+fn thousandths(number: f64) -> f64 {
+    (number * 1000.0).round() / 1000.0
 }
 
 /// Some images, spread evenly.
