@@ -68,7 +68,7 @@ impl Dataset {
         let depends_on = fingerprint(photos, data)?;
         let split_of = splits_of_images(splits, data)?;
         let found = masks::read(&split_of, data)?;
-        let listed = listed(photos, &found)?;
+        let listed = find(photos, &found)?;
         let facts = verify::verify(photos, &listed, context)?;
         let mut sets: Vec<Self> =
             splits.iter().map(|_| Self { photos: photos.clone(), items: Vec::new(), quarantined: 0 }).collect();
@@ -138,6 +138,14 @@ impl Dataset {
 pub fn fingerprint(photos: &Store, context: &Context) -> Result<Fingerprint, Error> {
     let masks = context.tables.current(&MASKS)?.ok_or_else(|| missing("masks", "merge", context))?;
     let splits = context.tables.current(&SPLITS)?.ok_or_else(|| missing("splits", "split", context))?;
+    Ok(Fingerprint::default()
+        .with("masks", masks.depends_on.digest())
+        .with("splits", splits.depends_on.digest())
+        .with("photos", listing_digest(photos)?))
+}
+
+/// What changes when any photo does: names, sizes and entity tags of them all.
+pub fn listing_digest(photos: &Store) -> Result<String, Error> {
     let mut listed = photos.list("");
     let mut lines = String::new();
     photos.wait(async {
@@ -146,10 +154,7 @@ pub fn fingerprint(photos: &Store, context: &Context) -> Result<Fingerprint, Err
         }
         Ok::<(), Error>(())
     })?;
-    Ok(Fingerprint::default()
-        .with("masks", masks.depends_on.digest())
-        .with("splits", splits.depends_on.digest())
-        .with("photos", digest::of(lines.as_bytes())))
+    Ok(digest::of(lines.as_bytes()))
 }
 
 fn missing(table: &str, command: &str, context: &Context) -> Error {
@@ -177,7 +182,7 @@ fn splits_of_images(splits: &[&str], context: &Context) -> Result<BTreeMap<Strin
 }
 
 /// The photo of each image: the first key, in byte order, whose last part without its ending is the image's id.
-fn listed(photos: &Store, images: &BTreeMap<String, Masks>) -> Result<BTreeMap<String, ObjectInfo>, Error> {
+pub fn find<T>(photos: &Store, images: &BTreeMap<String, T>) -> Result<BTreeMap<String, ObjectInfo>, Error> {
     let mut listed = photos.list("");
     let mut found = BTreeMap::new();
     photos.wait(async {

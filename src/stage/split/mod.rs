@@ -7,7 +7,7 @@ mod stratify;
 pub use stratify::{Group, sizes, stratify};
 
 use super::tables::{Place, Publication};
-use super::{Context, Error, Report, check};
+use super::{Context, Error, Report, check, dataset};
 use crate::digest::Fingerprint;
 use crate::event::{Event, Level, note};
 use crate::outcome::Counts;
@@ -85,7 +85,7 @@ pub fn fingerprint(settings: &Settings, context: &Context) -> Result<Fingerprint
     let masks = context.tables.current(&MASKS)?.ok_or_else(|| no_masks(context))?;
     let shares: Vec<String> = settings.shares.iter().map(|share| format!("{}={}", share.name, share.ratio)).collect();
     let photos = match &settings.photos {
-        Some(store) => photos::listing_digest(store)?,
+        Some(store) => dataset::listing_digest(store)?,
         None => "none".to_owned(),
     };
     Ok(Fingerprint::default()
