@@ -167,6 +167,22 @@ reasons! {
     WriteError = "write_error",
     /// Nothing was found in the photo.
     Empty = "empty",
+    /// The subject covers less or more of the picture than it should.
+    Coverage = "coverage",
+    /// The subject runs out of the picture over too much of its border.
+    TouchesBorder = "touches_border",
+    /// Too much of the picture is neither clear nor opaque.
+    Soft = "soft",
+    /// The network was not sure of what it saw.
+    Unsure = "unsure",
+    /// The subject came out in too many pieces.
+    Fragments = "fragments",
+    /// The subject has too many holes.
+    Holes = "holes",
+    /// The edge of the subject is too wide.
+    Blurred = "blurred",
+    /// A product breaks a rule that it is checked against.
+    NonCompliant = "non_compliant",
     /// Written by a person: rejected in review.
     Rejected = "rejected",
 }

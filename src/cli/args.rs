@@ -292,7 +292,7 @@ pub struct CutoutArgs {
     /// A list of photos, CSV or Parquet: column url (files anywhere), or key (files below the one INPUT).
     #[arg(long = "inputs", value_name = "LIST")]
     pub list: Option<String>,
-    /// The folder or prefix for the cutouts; or, for one photo, a file name that ends in .png.
+    /// The folder or prefix for the cutouts; or, for one photo, a file name that ends in .png, .webp, .jpg or .tiff.
     #[arg(long, value_name = "OUT")]
     pub out: String,
     /// `threshold`, an ONNX model with its sidecar beside it, or the folder of a trained model; a path or URL.
@@ -302,6 +302,25 @@ pub struct CutoutArgs {
     /// given.
     #[arg(long, value_name = "CLASS,…", value_delimiter = ',')]
     pub classes: Vec<String>,
+    /// How edges are treated: default, none, or changes to the default such as shrink=0.5,feather=1.
+    #[arg(long, value_name = "default|none|KEY=VALUE,…", default_value = "default")]
+    pub edges: String,
+    /// What is made of every cutout, such as form=webp,crop=true,margin=0.03 or preset=amazon-main,name=main; may be given
+    /// several times, each with a name: the folder below OUT.
+    #[arg(long = "output", value_name = "KEY=VALUE,…")]
+    pub outputs: Vec<String>,
+    /// Where doubtful cutouts go and which ones are, such as to=DIR,min_coverage=0.05; OUT/.selvedge/review unless given.
+    #[arg(long, value_name = "KEY=VALUE,…", default_value = "")]
+    pub review: String,
+    /// Remove outputs whose photo is gone.
+    #[arg(long)]
+    pub remove_stale: bool,
+    /// What an hour of a core costs, for the summary.
+    #[arg(long, value_name = "PRICE")]
+    pub price_per_core_hour: Option<f64>,
+    /// Threads of one session of the network; as many sessions as fit are run side by side.
+    #[arg(long, value_name = "N")]
+    pub session_threads: Option<usize>,
     /// How outputs are called: a.jpg → a.png (stem) or a.jpg.png (full).
     #[arg(long = "name", value_name = "stem|full", default_value = "stem")]
     pub naming: String,

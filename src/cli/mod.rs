@@ -2,6 +2,7 @@
 //! about data.
 
 mod args;
+mod cutout;
 mod doctor;
 mod evaluate;
 mod exit;
@@ -207,7 +208,7 @@ fn answer(command: Command, desk: &Desk) -> Result<Answer, Refusal> {
         Command::Stats(args) => stages::stats(&args, desk),
         Command::Train(args) => train::train(&args, desk),
         Command::Evaluate(args) => evaluate::evaluate(&args, desk),
-        Command::Cutout(args) => stages::cutout(&args, desk),
+        Command::Cutout(args) => cutout::cutout(&args, desk),
         Command::Masks(args) => stages::masks(&args, desk),
         Command::Model(args) => model::model(&args, desk),
         Command::SampleData(args) => stages::sample(&args, desk),

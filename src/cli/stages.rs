@@ -1,22 +1,14 @@
 //! The commands that run one stage alone. Must not know how a stage works.
 
-use super::args::{CutoutArgs, IngestArgs, MasksCommand, MergeArgs, SampleArgs, Scenes, SplitArgs, StatsArgs};
-use super::{Answer, Desk, Exit, Refusal, runs};
+use super::args::{IngestArgs, MasksCommand, MergeArgs, SampleArgs, Scenes, SplitArgs, StatsArgs};
+use super::{Answer, Desk, Exit, Refusal};
 use crate::event::Event;
-use crate::id;
-use crate::outcome::{Counts, Outcome};
-use crate::pipeline::plan::Retry;
-use crate::pipeline::{Kind, Limit, Limits, Pipeline, StageSpec, words};
+use crate::pipeline::{Kind, words};
 use crate::runner;
-use crate::stage::cutout::inputs::Listed;
-use crate::stage::cutout::naming::Naming;
 use crate::stage::tables::Tables;
 use crate::stage::{self, Context, Report};
-use crate::storage::{Store, split_location};
-use crate::table;
+use crate::storage::Store;
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -99,142 +91,6 @@ pub fn stats(args: &StatsArgs, desk: &Desk) -> Result<Answer, Refusal> {
     let text = stage::stats::text(&answers);
     let fields = json!({"answers": stage::stats::json(&answers)});
     Ok(Answer { exit: Exit::Done, counts: report.counts, text, fields })
-}
-
-/// `cutout`
-pub fn cutout(args: &CutoutArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let mut settings = stage::cutout::Settings::new(args.inputs.clone(), args.out.clone(), desk.options.clone());
-    if let Some(list) = &args.list {
-        match listed(list, desk)? {
-            ("key", keys) => settings.keys = keys,
-            (_, urls) => settings.inputs.extend(urls),
-        }
-    }
-    settings.model.clone_from(&args.model);
-    settings.naming = Naming::from_word(&args.naming)
-        .ok_or_else(|| Refusal::usage(format!("--name {}: write stem or full", args.naming)))?;
-    let device =
-        args.device.parse().map_err(|error: crate::runtime::Error| Refusal::usage(format!("--device: {error}")))?;
-    settings.predict.session.device = device;
-    settings.predict.accept_nc = args.accept_nc;
-    settings.predict.classes.clone_from(&args.classes);
-    settings.runtime.clone_from(&args.runtime);
-    let limit = args.max_quarantine.as_deref().map(Limit::parse).transpose();
-    let limit = limit.map_err(|error| Refusal::usage(format!("--max-quarantine: {error}")))?;
-    if args.inputs.iter().any(|input| input == "-") || args.out == "-" || args.out.to_lowercase().ends_with(".png") {
-        return one(args, settings, desk);
-    }
-    let of_file = [".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp"];
-    if of_file.iter().any(|ending| args.out.to_lowercase().ends_with(ending)) {
-        return Err(Refusal::usage(format!("--out {}: cutouts are PNG; name a .png file, or a folder", args.out)));
-    }
-    let location = format!("{}/.selvedge", args.out.trim_end_matches('/'));
-    let pipeline = Pipeline {
-        name: "cutout".to_owned(),
-        store: location.clone(),
-        options: desk.options.clone(),
-        limits: Limits { max_quarantine: limit, threads: None },
-        stages: vec![StageSpec { name: "cutout".to_owned(), kind: Kind::Cutout(settings), limit: None }],
-        file: "cutout".to_owned(),
-        text: String::new(),
-        date: String::new(),
-        sets: BTreeMap::new(),
-    };
-    let retry = if args.retry { Retry::Quarantined(None) } else { Retry::Transient };
-    let settings = runner::Settings {
-        retry,
-        limit: args.limit,
-        threads: desk.threads,
-        events: Arc::clone(&desk.events),
-        cancel: desk.cancel.clone(),
-    };
-    let store = desk.store(&location)?;
-    Ok(runs::summarised(&runner::run(&pipeline, &store, &settings)?, &store))
-}
-
-/// The photos that a list names, and by which column.
-fn listed(list: &str, desk: &Desk) -> Result<(&'static str, Vec<String>), Refusal> {
-    let (folder, file) = split_location(list)?;
-    let store = desk.store(&folder)?;
-    let bytes = store.wait(store.get(&file))?;
-    let found = table::list::column(list, bytes, &["url", "key"]).map_err(|error| Refusal::usage(error.to_string()))?;
-    if found.1.is_empty() {
-        return Err(Refusal::usage(format!("the list {list} names no photo")));
-    }
-    Ok(found)
-}
-
-/// One photo, from a file or standard input, to one file or standard output: made in memory, then written by one put.
-fn one(args: &CutoutArgs, mut settings: stage::cutout::Settings, desk: &Desk) -> Result<Answer, Refusal> {
-    let [input] = args.inputs.as_slice() else {
-        return Err(Refusal::usage(format!("--out {} is one file; give one photo, or a folder to write to", args.out)));
-    };
-    if args.out != "-" && !args.out.to_lowercase().ends_with(".png") {
-        return Err(Refusal::usage(format!("--out {}: one photo goes to a .png file or to -", args.out)));
-    }
-    let memory = desk.store(&format!("memory://cutout-{}", id::token()))?;
-    if input == "-" {
-        let mut bytes = Vec::new();
-        let most = settings.limits.max_bytes + 1;
-        std::io::stdin()
-            .lock()
-            .take(most)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Refusal::usage(format!("standard input: {error}")))?;
-        memory.wait(memory.put("in/stdin", bytes.into()))?;
-        settings.inputs = vec![format!("{}/in/stdin", memory.url())];
-    }
-    settings.out = format!("{}/out", memory.url());
-    let context = alone(desk, memory.clone(), "cutout");
-    let inputs = stage::cutout::open_inputs(&settings, memory.handle())?;
-    let mut sources = Vec::new();
-    for listed in inputs.list()? {
-        match listed? {
-            Listed::Source(source) => sources.push(source),
-            Listed::Unreadable(text) => return Err(Refusal(Exit::Failed, text)),
-        }
-    }
-    if sources.len() != 1 {
-        return Err(Refusal::usage(format!("{input} is a folder, and --out {} is one file", args.out)));
-    }
-    let shard = stage::cutout::Shard { index: 0, items: 1 };
-    let mut result = None;
-    stage::cutout::work(
-        &settings,
-        &inputs,
-        &[shard],
-        |_| Ok(sources.clone()),
-        &context,
-        |_, mut results| {
-            result = results.pop();
-            Ok(())
-        },
-    )?;
-    let result = result.ok_or_else(|| Refusal(Exit::Failed, "the photo came to no end".to_owned()))?;
-    let mut counts = Counts::default();
-    counts.add(result.outcome);
-    if let Some(output) = result.outputs.first() {
-        let bytes = memory.wait(memory.get(&format!("out/{output}")))?;
-        if args.out == "-" {
-            std::io::stdout()
-                .lock()
-                .write_all(&bytes)
-                .map_err(|error| Refusal(Exit::Failed, format!("standard output: {error}")))?;
-        } else {
-            let (folder, file) = split_location(&args.out)?;
-            let store = desk.store(&folder)?;
-            store.wait(store.put(&file, bytes))?;
-        }
-    }
-    let exit = match result.outcome {
-        Outcome::Ok | Outcome::Review => Exit::Done,
-        Outcome::Quarantined => Exit::Quarantined,
-        Outcome::Failed => Exit::Failed,
-    };
-    let text = if args.out == "-" || result.outputs.is_empty() { String::new() } else { args.out.clone() };
-    let fields =
-        json!({"output": args.out, "reason": result.reason.map(crate::outcome::Reason::code), "detail": result.detail});
-    Ok(Answer { exit, counts, text, fields })
 }
 
 /// `masks …`

@@ -9,6 +9,7 @@
 mod colour;
 mod compose;
 mod decode;
+mod edges;
 pub mod encode;
 mod error;
 mod exif;
@@ -20,6 +21,7 @@ mod matte;
 mod orient;
 mod png_file;
 mod probe;
+pub mod product;
 pub mod raster;
 pub mod spans;
 pub mod taps;
@@ -27,6 +29,7 @@ mod threshold;
 
 pub use compose::compose;
 pub use decode::decode;
+pub use edges::{Edges, Shape, matte, shape};
 pub use error::Error;
 pub use geometry::{Filter, resize_plane_f32, resize_plane_u8, resize_rgb};
 pub use matte::upsample;

@@ -1,8 +1,10 @@
 //! A pipeline file: text in, checked settings out; and what is to be done about an item. Must not run anything.
 
+pub mod cutouts;
 mod error;
 mod evaluation;
 mod limit;
+pub mod pairs;
 mod params;
 pub mod plan;
 mod section;

@@ -2,6 +2,7 @@
 //! names the nearest known one. Must not know which keys there are.
 
 use super::Error;
+use super::pairs::Pairs;
 use super::params::Params;
 use std::cell::RefCell;
 use std::path::Path;
@@ -185,6 +186,16 @@ impl<'a> Section<'a> {
             entries.push((name, text));
         }
         Ok(entries)
+    }
+
+    /// The same as pairs, to be read by those who take words from the command line too.
+    pub fn pairs(&self) -> Result<Pairs, Error> {
+        self.entries().map(Pairs::new)
+    }
+
+    /// Whether a key holds a table.
+    pub fn is_table(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|value| value.get_ref().is_table())
     }
 
     /// Ends the reading: a key that was never asked for is an error with the nearest known one.

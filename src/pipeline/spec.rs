@@ -2,7 +2,7 @@
 //! Must not open a store.
 
 use super::section::{Section, Source};
-use super::{Comparison, Error, Evaluation, Limit, Params, Training, evaluation, training, words};
+use super::{Comparison, Error, Evaluation, Limit, Params, Training, cutouts, evaluation, training, words};
 use crate::predict;
 use crate::runtime::SessionSettings;
 use crate::stage::{cutout, ingest, merge, split};
@@ -133,6 +133,21 @@ pub struct Given<'a> {
 }
 
 impl Pipeline {
+    /// The pipeline, as yet without stages, that a command stands for which works in a store without a file.
+    pub fn of_command(name: &str, store: &str, options: &Options) -> Self {
+        Self {
+            name: name.to_owned(),
+            store: store.to_owned(),
+            options: options.clone(),
+            limits: Limits::default(),
+            stages: Vec::new(),
+            file: name.to_owned(),
+            text: String::new(),
+            date: String::new(),
+            sets: BTreeMap::new(),
+        }
+    }
+
     /// Reads a file.
     pub fn read(file: &Path, given: &Given<'_>) -> Result<Self, Error> {
         let text = std::fs::read_to_string(file).map_err(|cause| Error::Unreadable { file: file.to_owned(), cause })?;
@@ -296,6 +311,7 @@ fn cutout(section: &Section<'_>, options: &Options) -> Result<cutout::Settings, 
         settings.naming = cutout::naming::Naming::from_word(&word)
             .ok_or_else(|| section.error_at("naming", format!("{word:?} is neither full nor stem")))?;
     }
+    cutout_products(section, &mut settings)?;
     settings.limits.max_pixels = section.number("max_pixels")?.unwrap_or(settings.limits.max_pixels);
     settings.limits.max_bytes = section.number("max_bytes")?.unwrap_or(settings.limits.max_bytes);
     settings.decode_seconds = section.number("decode_seconds")?.unwrap_or(settings.decode_seconds).max(1);
@@ -314,4 +330,45 @@ fn cutout(section: &Section<'_>, options: &Options) -> Result<cutout::Settings, 
             device.parse().map_err(|detail| section.error_at("device", format!("{detail}")))?;
     }
     Ok(settings)
+}
+
+/// What is made of every cutout, and which ones a person should look at.
+fn cutout_products(section: &Section<'_>, settings: &mut cutout::Settings) -> Result<(), Error> {
+    if section.is_table("edges") {
+        let edges = section.section("edges")?.map(|edges| edges.pairs()).transpose()?;
+        if let Some(pairs) = edges {
+            settings.edges = cutouts::edges_of(pairs).map_err(|detail| section.error_at("edges", detail))?;
+        }
+    } else if let Some(word) = section.text("edges")? {
+        settings.edges = cutouts::edges(&word).map_err(|detail| section.error_at("edges", detail))?;
+    }
+    let outputs = section.sections("output")?;
+    if !outputs.is_empty() {
+        settings.outputs.clear();
+    }
+    for output in outputs {
+        let output = cutouts::output(output.pairs()?).map_err(|detail| output.error(detail))?;
+        settings.outputs.push(output);
+    }
+    cutout::products::check(&settings.outputs).map_err(|error| section.error(error.to_string()))?;
+    if let Some(review) = section.section("review")? {
+        let read = cutouts::review(review.pairs()?).map_err(|detail| review.error(detail))?;
+        settings.review = read.to;
+        settings.sheet = read.sheet.unwrap_or(settings.sheet);
+        settings.bounds = read.bounds;
+    }
+    if let Some(word) = section.text("stale")? {
+        settings.remove_stale = match word.as_str() {
+            "keep" => false,
+            "remove" => true,
+            _ => return Err(section.error_at("stale", format!("{word:?} is neither keep nor remove"))),
+        };
+    }
+    if let Some(text) = section.text("max_gone")? {
+        let share = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+        let share = share.filter(|share| (0.0..=100.0).contains(share));
+        settings.max_gone = share.ok_or_else(|| section.error_at("max_gone", "write a share such as \"10%\""))? / 100.0;
+    }
+    settings.price_per_core_hour = section.float("price_per_core_hour")?;
+    Ok(())
 }

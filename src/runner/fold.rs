@@ -3,28 +3,40 @@
 
 use super::state::{self, ShardCommit, StagePlan};
 use super::{Error, freeze, ledger};
-use crate::outcome::Reason;
+use crate::outcome::{Outcome, Reason};
 use crate::stage::tables::{Place, Publication};
-use crate::stage::{Context, quarantine};
+use crate::stage::{Context, cutout, quarantine};
 use crate::table::{self, PartWriter, read, schema};
 use crate::{digest, digest::Fingerprint};
 use arrow::array::{Array, AsArray, RecordBatch};
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 
 /// How often a table that several runs share is tried again when another one was quicker.
 const MOST_CONFLICTS: usize = 16;
+/// Outputs that are removed at a time.
+const REMOVALS: usize = 16;
 
 /// Folds the committed shards of a stage into the tables. Attempts and quarantine come before the ledger: the ledger's new
 /// version says that all of it is done.
-pub fn fold(plan: &StagePlan, commits: &[ShardCommit], context: &Context, pipeline: &str) -> Result<(), Error> {
+///
+/// Outputs that no row names any more are removed before that, where the settings say so, and always where they wait for a
+/// person: killed in between, the ledger still names them. Gives how many were removed, and how many stay behind.
+pub fn fold(
+    plan: &StagePlan,
+    commits: &[ShardCommit],
+    context: &Context,
+    pipeline: &str,
+    settings: &cutout::Settings,
+) -> Result<Tidied, Error> {
     let of_stage = Error::of_stage(&plan.stage);
     let folder = ledger::folder(pipeline, &plan.stage);
     let place = ledger::place(&folder);
     let current = context.tables.current_at(place).map_err(&of_stage)?;
     let depends_on = folded(plan, commits, context);
     if commits.is_empty() && plan.gone == 0 || current.as_ref().is_some_and(|ledger| ledger.depends_on == depends_on) {
-        return Ok(());
+        return Ok(Tidied::default());
     }
     append_attempts(plan, commits, context, pipeline)?;
     let mut publication = Publication::begin(context, place);
@@ -35,7 +47,8 @@ pub fn fold(plan: &StagePlan, commits: &[ShardCommit], context: &Context, pipeli
         })),
         gone: Box::new(freeze::gone(context.tables.store(), &context.run, plan)),
     };
-    ledger::fold(&context.tables, place, current.as_ref(), changes, &mut publication)?;
+    let mut stale = Vec::new();
+    ledger::fold(&context.tables, place, current.as_ref(), changes, &mut publication, &mut |left| stale.push(left))?;
     let key = format!("{folder}/fingerprints/{}.json", plan.fingerprint.digest());
     let store = context.tables.store();
     let parts = serde_json::to_vec_pretty(&plan.fingerprint).unwrap_or_default();
@@ -43,8 +56,40 @@ pub fn fold(plan: &StagePlan, commits: &[ShardCommit], context: &Context, pipeli
     let parts = publication.parts().to_vec();
     let bad = quarantined(place, &parts, context)?;
     quarantine::replace(context, &depends_on, bad).map_err(&of_stage)?;
+    (context.fence)().map_err(&of_stage)?;
+    let tidied = tidy(stale, context, settings)?;
     publication.publish(current.as_ref(), depends_on, BTreeMap::new()).map_err(&of_stage)?;
-    Ok(())
+    Ok(tidied)
+}
+
+/// What became of outputs that no row names any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tidied {
+    /// Removed.
+    pub removed: u64,
+    /// Still there, since the settings do not say that they should go.
+    pub left: u64,
+}
+
+fn tidy(stale: Vec<ledger::Stale>, context: &Context, settings: &cutout::Settings) -> Result<Tidied, Error> {
+    let of_stage = Error::of_stage(&context.stage);
+    let mut tidied = Tidied::default();
+    if stale.is_empty() {
+        return Ok(tidied);
+    }
+    let places = cutout::Places::open(settings, context.tables.store(), &context.stage).map_err(of_stage)?;
+    let mut go = Vec::new();
+    for ledger::Stale { keys, outcome } in stale {
+        if settings.remove_stale || outcome == Outcome::Review {
+            go.extend(keys.into_iter().map(|key| (places.of(outcome), key)));
+        } else {
+            tidied.left += keys.len() as u64;
+        }
+    }
+    tidied.removed = go.len() as u64;
+    let removals = futures::stream::iter(go).map(|(place, key)| async move { place.delete(&key).await });
+    context.tables.store().wait(removals.buffer_unordered(REMOVALS).try_for_each(|()| async { Ok(()) }))?;
+    Ok(tidied)
 }
 
 /// Which commits a version of the ledger holds: so that folding them again is seen to be done.

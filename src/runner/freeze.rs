@@ -20,6 +20,8 @@ use std::sync::Arc;
 
 /// Shards whose items share a file.
 const SHARDS_IN_FILE: usize = 64;
+/// So many photos may be gone whatever share they are.
+const FEW_GONE: u64 = 20;
 /// Names of unreadable inputs that are told one by one.
 const MOST_TOLD: u64 = 20;
 
@@ -68,7 +70,7 @@ pub fn walk(
             }
         };
         if let Some(met) = meetings.take(rules.naming, &source.name) {
-            let output = rules.naming.output(&source.name);
+            let output = rules.naming.output(&source.name, "…");
             let text = format!("{met} and {} would both become {output}", source.name);
             return Err(Error::Usage(format!("{text}; give --name full, or rename one")));
         }
@@ -105,6 +107,8 @@ pub struct Freeze<'a> {
     pub shard_items: usize,
     /// No more items than this are taken up.
     pub limit: Option<u64>,
+    /// The greatest share of known photos that may be gone; a plan that finds more is refused.
+    pub max_gone: Option<f64>,
     /// Where to tell what happens.
     pub events: &'a Events,
 }
@@ -183,6 +187,17 @@ pub fn freeze(
     if plan.cached + taken + plan.left_over + plan.unreadable == 0 {
         let text = format!("{}: no photo is listed, and the ledger knows {}", with.stage, plan.gone);
         return Err(Error::Usage(format!("{text}: is the input's place right, and may it be listed?")));
+    }
+    // A prefix that is listed by half must not empty the shop.
+    let known = plan.gone + plan.cached + taken - plan.decisions.get(Decision::New.word()).copied().unwrap_or(0);
+    if let Some(most) = with.max_gone
+        && plan.gone > FEW_GONE
+        && plan.gone as f64 > most * known as f64
+    {
+        let text =
+            format!("{}: {} of {known} photos are gone, and their outputs would be removed", with.stage, plan.gone);
+        let advice = format!("max_gone allows {} %; look at the input, or raise max_gone", most * 100.0);
+        return Err(of_stage(crate::stage::Error::Blocked(format!("{text}: {advice}"))));
     }
     if state::create(store, &key, &plan)? {
         return Ok(plan);

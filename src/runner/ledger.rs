@@ -71,13 +71,24 @@ pub struct Changes<'a> {
     pub gone: Box<dyn Iterator<Item = Result<String, Error>> + 'a>,
 }
 
-/// Writes the parts of the next version: touched key ranges anew, the others as they are.
+/// Outputs that a row of the ledger named and no row does any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// Their keys, below the place for outcomes of this kind.
+    pub keys: Vec<String>,
+    /// How the item had ended: where its outputs lie.
+    pub outcome: Outcome,
+}
+
+/// Writes the parts of the next version: touched key ranges anew, the others as they are. `stale` is given what rows that
+/// are replaced or dropped leave behind.
 pub fn fold(
     tables: &Tables,
     place: Place<'_>,
     ledger: Option<&Manifest>,
     changes: Changes<'_>,
     publication: &mut Publication<'_>,
+    stale: &mut dyn FnMut(Stale),
 ) -> Result<(), Error> {
     let mut rows = Rows { batches: changes.rows, open: VecDeque::new() };
     let mut gone = changes.gone.peekable();
@@ -93,11 +104,11 @@ pub fn fold(
         }
         let bytes = tables.part(place, part).map_err(Error::of_stage("ledger"))?;
         let old = read::batches(place.table, bytes, None)?.collect::<Result<Vec<_>, _>>()?;
-        write(place, &merge(&old, &fresh, &dropped), publication)?;
+        write(place, &merge(&old, &fresh, &dropped, stale), publication)?;
     }
     if parts.is_empty() {
         let fresh = rows.below(None)?;
-        write(place, &merge(&[], &fresh, &[]), publication)?;
+        write(place, &merge(&[], &fresh, &[], stale), publication)?;
     }
     Ok(())
 }
@@ -164,7 +175,12 @@ struct Merged<'a> {
     order: Vec<(usize, usize)>,
 }
 
-fn merge<'a>(old: &'a [RecordBatch], fresh: &'a [RecordBatch], dropped: &[String]) -> Merged<'a> {
+fn merge<'a>(
+    old: &'a [RecordBatch],
+    fresh: &'a [RecordBatch],
+    dropped: &[String],
+    stale: &mut dyn FnMut(Stale),
+) -> Merged<'a> {
     let batches: Vec<&RecordBatch> = old.iter().chain(fresh).collect();
     let walk = |from: usize, batches: &'a [RecordBatch]| {
         batches.iter().enumerate().flat_map(move |(index, batch)| {
@@ -185,12 +201,50 @@ fn merge<'a>(old: &'a [RecordBatch], fresh: &'a [RecordBatch], dropped: &[String
         let fresh_row = fresh_rows.next_if(|(fresh, _)| *fresh == key);
         while dropped.next_if(|gone| *gone < key).is_some() {}
         let is_gone = dropped.peek() == Some(&key);
+        let row = |at: (usize, usize)| (batches[at.0], at.1);
+        match (&fresh_row, &old_row) {
+            (Some((_, new)), Some((_, old))) => {
+                left_behind(row(*old), Some(row(*new))).into_iter().for_each(&mut *stale)
+            }
+            (None, Some((_, old))) if is_gone => left_behind(row(*old), None).into_iter().for_each(&mut *stale),
+            _ => {}
+        }
         match (fresh_row, old_row) {
             (Some((_, at)), _) => order.push(at),
             (None, Some((_, at))) if !is_gone => order.push(at),
             _ => {}
         }
     }
+}
+
+/// What a row leaves behind that is dropped, or replaced by a newer one. One that made nothing replaces nothing: what an
+/// unlucky or a broken photo had before is better than nothing.
+fn left_behind(old: (&RecordBatch, usize), new: Option<(&RecordBatch, usize)>) -> Option<Stale> {
+    let outcome = outcome_of(old)?;
+    let mut keys = outputs_of(old);
+    if let Some(new) = new {
+        let now = outcome_of(new)?;
+        if !matches!(now, Outcome::Ok | Outcome::Review) {
+            return None;
+        }
+        if (now == Outcome::Review) == (outcome == Outcome::Review) {
+            let made = outputs_of(new);
+            keys.retain(|key| !made.contains(key));
+        }
+    }
+    (!keys.is_empty()).then_some(Stale { keys, outcome })
+}
+
+fn outcome_of((batch, row): (&RecordBatch, usize)) -> Option<Outcome> {
+    Outcome::from_word(batch.column_by_name("outcome")?.as_string_opt::<i32>()?.value(row))
+}
+
+fn outputs_of((batch, row): (&RecordBatch, usize)) -> Vec<String> {
+    let outputs = batch.column_by_name("outputs").and_then(|column| column.as_list_opt::<i32>());
+    let Some(outputs) = outputs else { return Vec::new() };
+    let values = outputs.value(row);
+    let Some(texts) = values.as_string_opt::<i32>() else { return Vec::new() };
+    texts.iter().flatten().map(str::to_owned).collect()
 }
 
 fn write(place: Place<'_>, merged: &Merged<'_>, publication: &mut Publication<'_>) -> Result<(), Error> {

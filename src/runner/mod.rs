@@ -120,7 +120,7 @@ pub fn work_array(
         match &spec.kind {
             Kind::Cutout(cutout) => {
                 let plan = plan_items(pipeline, spec, cutout, settings, &context)?;
-                summary.counts += work::work(&plan, share, cutout, &context)?;
+                summary.counts += work::work(&plan, share, cutout, &context)?.0;
             }
             kind if share.index == 0 => {
                 tables::run(kind, &context)?;
@@ -251,6 +251,7 @@ fn array_lives(store: &Store, record: &Record) -> Result<bool, Error> {
 /// Folds whatever shards of a run are committed.
 fn fold_all(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Record) -> Result<(), Error> {
     for spec in &pipeline.stages {
+        let Kind::Cutout(cutout) = &spec.kind else { continue };
         let Some(plan) = read_plan(store, &record.run, &spec.name)? else { continue };
         let commits: Vec<_> = work::commits(store, &record.run, &plan)?.into_iter().flatten().collect();
         // Keys that a half-done run found gone are dropped by the next whole one.
@@ -259,7 +260,7 @@ fn fold_all(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Re
             fence: lock_fence(pipeline, store, record),
             ..context(pipeline, store, settings, record, &spec.name)
         };
-        fold::fold(&plan, &commits, &context, &pipeline.name)?;
+        fold::fold(&plan, &commits, &context, &pipeline.name, cutout)?;
     }
     Ok(())
 }
@@ -335,6 +336,7 @@ fn plan_items(
         stage: &spec.name,
         shard_items: cutout.shard_items as usize,
         limit: settings.limit,
+        max_gone: cutout.remove_stale.then_some(cutout.max_gone),
         events: &settings.events,
     };
     freeze::freeze(&freeze, &inputs, &fingerprint, &settings.retry, cutout.naming)
@@ -386,15 +388,20 @@ fn items_stage(
     let plan = plan_items(pipeline, spec, cutout, settings, context)?;
     let todo: u64 = plan.decisions.values().sum();
     settings.events.emit(Event::StageStarted { stage: spec.name.clone(), total: Some(todo), unit: "images" });
-    work::work(&plan, Share::ALL, cutout, context)?;
+    let (_, spent) = work::work(&plan, Share::ALL, cutout, context)?;
+    if spent.images > 0 {
+        note(&settings.events, Level::Info, format!("{}: {spent}", spec.name));
+    }
     let commits: Vec<_> = work::commits(context.tables.store(), &context.run, &plan)?.into_iter().flatten().collect();
-    fold::fold(&plan, &commits, context, &pipeline.name)?;
+    let tidied = fold::fold(&plan, &commits, context, &pipeline.name, cutout)?;
     let mut counts = Counts { cached: plan.cached, failed: plan.unreadable, ..Counts::default() };
     commits.iter().for_each(|commit| counts += commit.counts);
     let mut parts: Vec<String> = plan.decisions.iter().map(|(word, count)| format!("{count} {word}")).collect();
     parts.extend((plan.cached > 0).then(|| format!("{} cached", plan.cached)));
     parts.extend((plan.unreadable > 0).then(|| format!("{} could not be listed", plan.unreadable)));
     parts.extend((plan.gone > 0).then(|| format!("{} gone", plan.gone)));
+    parts.extend((tidied.removed > 0).then(|| format!("{} outputs removed", tidied.removed)));
+    parts.extend((tidied.left > 0).then(|| format!("{} outputs left whose photo is gone or changed", tidied.left)));
     parts.extend((plan.left_over > 0).then(|| format!("{} left for a later run", plan.left_over)));
     parts.extend((plan.standing_quarantined > 0).then(|| {
         format!("{} still quarantined since earlier runs (retry takes them up again)", plan.standing_quarantined)

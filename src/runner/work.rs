@@ -60,7 +60,12 @@ impl Share {
 }
 
 /// Does what is not yet committed of a share of the plan. Gives the counts of what this call did.
-pub fn work(plan: &StagePlan, share: Share, settings: &cutout::Settings, context: &Context) -> Result<Counts, Error> {
+pub fn work(
+    plan: &StagePlan,
+    share: Share,
+    settings: &cutout::Settings,
+    context: &Context,
+) -> Result<(Counts, cutout::Work), Error> {
     let of_stage = Error::of_stage(&plan.stage);
     let store = context.tables.store();
     let run = &context.run;
@@ -72,7 +77,7 @@ pub fn work(plan: &StagePlan, share: Share, settings: &cutout::Settings, context
         }
     }
     if shards.is_empty() {
-        return Ok(Counts::default());
+        return Ok(Default::default());
     }
     let inputs = cutout::open_inputs(settings, store.handle()).map_err(&of_stage)?;
     let load = |shard: Shard| {

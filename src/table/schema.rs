@@ -49,9 +49,9 @@ pub static HISTORY: Table = Table { name: "history", major: 1, minor: 0, columns
 /// One pair of a labelled and a predicted class that occurs, of one evaluated model.
 pub static CONFUSION: Table = Table { name: "confusion", major: 1, minor: 0, columns: confusion };
 /// Exactly one current row per input key, sorted by key.
-pub static LEDGER: Table = Table { name: "ledger", major: 1, minor: 0, columns: ledger };
+pub static LEDGER: Table = Table { name: "ledger", major: 1, minor: 1, columns: ledger };
 /// One attempt at one item; appended by each run and never read to plan.
-pub static ATTEMPTS: Table = Table { name: "attempts", major: 1, minor: 0, columns: attempts };
+pub static ATTEMPTS: Table = Table { name: "attempts", major: 1, minor: 1, columns: attempts };
 /// One item that a run is to do: the frozen plan of a stage.
 pub static ITEMS: Table = Table { name: "items", major: 1, minor: 0, columns: items };
 
@@ -61,6 +61,11 @@ fn text(name: &str) -> Field {
 
 fn optional_text(name: &str) -> Field {
     Field::new(name, DataType::Utf8, true)
+}
+
+/// A column of a later minor version: rows of an earlier one have none.
+fn since(name: &str, kind: DataType) -> Field {
+    Field::new(name, kind, true)
 }
 
 fn number(name: &str, kind: DataType) -> Field {
@@ -177,6 +182,11 @@ fn item_result() -> Vec<Field> {
         number("soft_share", DataType::Float32),     // share of pixels with 0 < alpha < 255
         number("border_contact", DataType::Float32), // share of border pixels with alpha ≥ 128
         number("confidence", DataType::Float32),     // mean of |2p − 1| over the map of the network, 0–1
+        since("components", DataType::UInt32),       // 1.1: pieces of the subject that are no specks
+        since("holes", DataType::UInt32),            // 1.1: clear areas within it that are no specks
+        since("sharpness", DataType::Float32),       // 1.1: of the edge, 0–1: 1 changes from clear to opaque at once
+        since("doubt", DataType::Float32),           // 1.1: the worst figure against its bound; above 1 a person looks
+        since("violations", DataType::List(Arc::new(Field::new("item", DataType::Utf8, false)))), // 1.1: rules of products
         text("run"),
     ]
 }

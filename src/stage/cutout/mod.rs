@@ -2,28 +2,34 @@
 //! Must not know the ledger or what was done before: it is given the items that are to be done.
 
 pub mod inputs;
-mod judge;
+pub mod judge;
+mod meter;
 pub mod naming;
+pub mod products;
 pub mod rows;
 mod stations;
 
 use super::{Context, Error};
 use crate::digest::Fingerprint;
 use crate::event::{Event, Level, note};
-use crate::image::Limits;
+use crate::image::{Edges, Limits};
 use crate::outcome::{Counts, Outcome};
 use crate::predict::{self, ModelChoice, ModelFiles};
 use crate::runtime;
 use crate::storage::{self, Options, Store, split_location};
 use inputs::{Inputs, Source};
+use judge::Bounds;
+use meter::Meter;
+pub use meter::Work;
 use naming::Naming;
+use products::Output;
 use rows::ItemResult;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tokio::runtime::Handle;
 
 /// Raised by hand whenever the same photo and model would give another cutout than before.
-const CODE_VERSION: u32 = 1;
+const CODE_VERSION: u32 = 2;
 
 /// What a cutout stage is told.
 #[derive(Clone)]
@@ -42,6 +48,22 @@ pub struct Settings {
     pub predict: predict::Settings,
     /// Where ONNX Runtime's library lies, when not where it is looked for.
     pub runtime: Option<PathBuf>,
+    /// How edges are treated.
+    pub edges: Edges,
+    /// What is made of every cutout.
+    pub outputs: Vec<Output>,
+    /// What a cutout must keep to go to `out` without a person looking at it.
+    pub bounds: Bounds,
+    /// The folder or prefix for those that a person should look at; `review/STAGE` of the pipeline's store when absent.
+    pub review: Option<String>,
+    /// Whether outputs whose photo is gone, or that a photo no longer makes, are removed.
+    pub remove_stale: bool,
+    /// Where they are removed: the greatest share of known photos that may be gone before the run is refused.
+    pub max_gone: f64,
+    /// Cutouts on the contact sheet of a run, the most doubtful first; 0 for none.
+    pub sheet: u32,
+    /// What an hour of a core costs, in any currency.
+    pub price_per_core_hour: Option<f64>,
     /// How outputs are called.
     pub naming: Naming,
     /// Limits on a photo.
@@ -65,6 +87,14 @@ impl Settings {
             model: "threshold".to_owned(),
             predict,
             runtime: None,
+            edges: Edges::default(),
+            outputs: vec![Output::default()],
+            bounds: Bounds::default(),
+            review: None,
+            remove_stale: false,
+            max_gone: 0.1,
+            sheet: 200,
+            price_per_core_hour: None,
             naming: Naming::Full,
             limits: Limits::default(),
             decode_seconds: 60,
@@ -81,6 +111,10 @@ pub fn fingerprint(settings: &Settings, handle: &Handle) -> Result<Fingerprint, 
         .with("code", CODE_VERSION)
         .with("model", model.identity().map_err(|error| Error::Usage(error.to_string()))?)
         .with("session", format!("{session} batch={batch:?}"))
+        .with("edges", products::canonical_edges(&settings.edges))
+        .with("products", products::canonical(settings, handle)?)
+        .with("bounds", format!("{:?}", settings.bounds))
+        .with("review", settings.review.as_deref().unwrap_or_default().trim_end_matches('/'))
         .with("naming", settings.naming.word())
         .with("limits", format!("{} px, {} bytes", settings.limits.max_pixels, settings.limits.max_bytes))
         .with("out", settings.out.trim_end_matches('/'));
@@ -121,17 +155,47 @@ fn choice(settings: &Settings, handle: &Handle) -> Result<ModelChoice, Error> {
     Ok(ModelChoice::Network(files))
 }
 
-/// Opens the inputs, and refuses an output folder that lies within one: its cutouts would be tomorrow's photos. Writes
-/// nothing.
+/// Opens the inputs, and refuses outputs that cannot be made, and an output folder that lies within an input: its cutouts
+/// would be tomorrow's photos. Writes nothing.
 pub fn open_inputs(settings: &Settings, handle: &Handle) -> Result<Inputs, Error> {
+    products::check(&settings.outputs)?;
     let inputs = Inputs::open(&settings.inputs, &settings.keys, &settings.options, handle)?;
-    let out = Store::open(&settings.out, &settings.options, handle.clone())?;
-    let within = |folder: &str| format!("{}/", out.url()).starts_with(&format!("{}/", folder.trim_end_matches('/')));
-    if let Some(folder) = inputs.folders().find(|folder| within(folder)) {
-        let text = format!("the output {} lies within the input {folder}", out.url());
-        return Err(Error::Usage(format!("{text}: its cutouts would be taken for photos; choose another folder")));
+    for place in std::iter::once(&settings.out).chain(&settings.review) {
+        let out = Store::open(place, &settings.options, handle.clone())?;
+        let within =
+            |folder: &str| format!("{}/", out.url()).starts_with(&format!("{}/", folder.trim_end_matches('/')));
+        if let Some(folder) = inputs.folders().find(|folder| within(folder)) {
+            let text = format!("the output {} lies within the input {folder}", out.url());
+            return Err(Error::Usage(format!("{text}: its cutouts would be taken for photos; choose another folder")));
+        }
     }
     Ok(inputs)
+}
+
+/// Where cutouts go.
+pub struct Places {
+    /// Those that may go to the shop.
+    pub out: Store,
+    /// Those that a person should look at.
+    pub review: Store,
+}
+
+impl Places {
+    /// Opens both. `store` is the pipeline's and `stage` the stage's name: what holds the ones for review unless another
+    /// place is given.
+    pub fn open(settings: &Settings, store: &Store, stage: &str) -> Result<Self, Error> {
+        let out = Store::open(&settings.out, &settings.options, store.handle().clone())?;
+        let review = match &settings.review {
+            Some(place) => Store::open(place, &settings.options, store.handle().clone())?,
+            None => store.child(&format!("review/{stage}")),
+        };
+        Ok(Self { out, review })
+    }
+
+    /// Where the outputs of an item lie that ended so.
+    pub fn of(&self, outcome: Outcome) -> &Store {
+        if outcome == Outcome::Review { &self.review } else { &self.out }
+    }
 }
 
 /// One shard of the plan: its number and how many photos it holds.
@@ -152,10 +216,21 @@ pub fn work(
     load: impl Fn(Shard) -> Result<Vec<Source>, Error> + Send + Sync,
     context: &Context,
     mut commit: impl FnMut(u32, Vec<ItemResult>) -> Result<(), Error>,
-) -> Result<Counts, Error> {
+) -> Result<(Counts, Work), Error> {
     let opened = open_model(settings, context)?;
-    let out = Store::open(&settings.out, &settings.options, context.tables.store().handle().clone())?;
-    let line = stations::Line { settings, inputs, out: &out, threads: context.threads, cancel: &context.cancel };
+    let places = Places::open(settings, context.tables.store(), &context.stage)?;
+    let products = products::open(settings, context.tables.store().handle())?;
+    let meter = Meter::begin();
+    let line = stations::Line {
+        settings,
+        inputs,
+        places: &places,
+        products: &products,
+        meter: &meter,
+        threads: context.threads,
+        cancel: &context.cancel,
+    };
+    let threads = stations::threads(&line, opened.predictors.len());
     let sources = shards.iter().flat_map(|shard| match load(*shard) {
         Ok(sources) => sources.into_iter().map(Ok).collect(),
         Err(error) => vec![Err(error)],
@@ -176,7 +251,9 @@ pub fn work(
         Ok(())
     })?;
     super::check(&context.cancel)?;
-    Ok(counts)
+    let inner = settings.predict.session.intra_threads;
+    let work = meter.work(counts.total(), threads, inner, context.threads, settings.price_per_core_hour);
+    Ok((counts, work))
 }
 
 fn open_model(settings: &Settings, context: &Context) -> Result<predict::Opened, Error> {
@@ -188,7 +265,7 @@ fn open_model(settings: &Settings, context: &Context) -> Result<predict::Opened,
     };
     let mut how = settings.predict.clone();
     if how.sessions == 0 {
-        how.sessions = context.threads;
+        how.sessions = (context.threads / how.session.intra_threads.max(1)).max(1);
     }
     let opened = predict::open(&choice, library, &how).map_err(usage)?;
     opened.notes.iter().for_each(|text| note(&context.events, Level::Info, text.as_str()));

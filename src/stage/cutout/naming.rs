@@ -3,7 +3,7 @@
 /// How an output's name comes from its input's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
-    /// `a.jpg` → `a.jpg.png`: never depends on neighbours.
+    /// `a.jpg` → `a.jpg.png`, with the extension of the output: never depends on neighbours.
     Full,
     /// `a.jpg` → `a.png`: two inputs that would meet are refused before any work.
     Stem,
@@ -23,11 +23,11 @@ impl Naming {
         [Self::Full, Self::Stem].into_iter().find(|naming| naming.word() == word)
     }
 
-    /// The key of the output of this name.
-    pub fn output(self, name: &str) -> String {
+    /// The key of the output of this name, with the extension of its format.
+    pub fn output(self, name: &str, extension: &str) -> String {
         match self {
-            Self::Full => format!("{name}.png"),
-            Self::Stem => format!("{}.png", stem(name)),
+            Self::Full => format!("{name}.{extension}"),
+            Self::Stem => format!("{}.{extension}", stem(name)),
         }
     }
 }
@@ -72,10 +72,10 @@ mod tests {
 
     #[test]
     fn names_are_full_or_stems() {
-        assert_eq!(Naming::Full.output("a/b.jpg"), "a/b.jpg.png");
-        assert_eq!(Naming::Stem.output("a/b.jpg"), "a/b.png");
-        assert_eq!(Naming::Stem.output("a.d/b"), "a.d/b.png");
-        assert_eq!(Naming::Stem.output(".jpg"), ".jpg.png");
+        assert_eq!(Naming::Full.output("a/b.jpg", "png"), "a/b.jpg.png");
+        assert_eq!(Naming::Stem.output("a/b.jpg", "webp"), "a/b.webp");
+        assert_eq!(Naming::Stem.output("a.d/b", "png"), "a.d/b.png");
+        assert_eq!(Naming::Stem.output(".jpg", "png"), ".jpg.png");
     }
 
     #[test]
@@ -94,7 +94,7 @@ mod tests {
             names.dedup();
             let mut meetings = Meetings::default();
             let found = names.iter().any(|name| meetings.take(Naming::Stem, name).is_some());
-            let mut outputs: Vec<_> = names.iter().map(|name| Naming::Stem.output(name)).collect();
+            let mut outputs: Vec<_> = names.iter().map(|name| Naming::Stem.output(name, "png")).collect();
             let all = outputs.len();
             outputs.sort_unstable();
             outputs.dedup();

@@ -2,7 +2,10 @@
 
 use crate::outcome::{Outcome, Reason};
 use crate::table::{self, schema};
-use arrow::array::{ArrayRef, Float32Builder, ListBuilder, RecordBatch, StringBuilder, UInt32Builder, UInt64Builder};
+use arrow::array::{
+    ArrayRef, Float32Array, Float32Builder, ListBuilder, RecordBatch, StringBuilder, UInt32Array, UInt32Builder,
+    UInt64Builder,
+};
 use arrow::datatypes::{DataType, Field};
 use std::sync::Arc;
 
@@ -32,6 +35,12 @@ pub struct Figures {
     pub border_contact: f32,
     /// Mean of |2p − 1| over the network's map.
     pub confidence: f32,
+    /// Pieces of the subject that are no specks.
+    pub components: u32,
+    /// Clear areas within the subject that are no specks.
+    pub holes: u32,
+    /// How steep the edge is: 1 changes from clear to opaque at once.
+    pub sharpness: f32,
 }
 
 /// One attempt at one photo.
@@ -63,8 +72,12 @@ pub struct ItemResult {
     pub height: u32,
     /// Codes of what was noted on the way.
     pub notes: Vec<String>,
-    /// The figures; zero where no cutout was made.
-    pub figures: Figures,
+    /// The figures; absent where no cutout was made.
+    pub figures: Option<Figures>,
+    /// The worst figure against its bound: above 1 a person looks.
+    pub doubt: f32,
+    /// Rules that products break.
+    pub violations: Vec<String>,
     /// Where the time went.
     pub phases: Phases,
 }
@@ -86,7 +99,9 @@ impl ItemResult {
             width: 0,
             height: 0,
             notes: Vec::new(),
-            figures: Figures::default(),
+            figures: None,
+            doubt: 0.0,
+            violations: Vec::new(),
             phases: Phases::default(),
         }
     }
@@ -145,10 +160,15 @@ fn column(field: &Field, attempt: &Attempt<'_>, results: &[ItemResult]) -> Resul
         "width" => numbers(results, |row| row.width),
         "height" => numbers(results, |row| row.height),
         "notes" => lists(results, |row| &row.notes),
-        "coverage" => floats(results, |row| row.figures.coverage),
-        "soft_share" => floats(results, |row| row.figures.soft_share),
-        "border_contact" => floats(results, |row| row.figures.border_contact),
-        "confidence" => floats(results, |row| row.figures.confidence),
+        "coverage" => floats(results, |row| row.figures.map_or(0.0, |figures| figures.coverage)),
+        "soft_share" => floats(results, |row| row.figures.map_or(0.0, |figures| figures.soft_share)),
+        "border_contact" => floats(results, |row| row.figures.map_or(0.0, |figures| figures.border_contact)),
+        "confidence" => floats(results, |row| row.figures.map_or(0.0, |figures| figures.confidence)),
+        "components" => Arc::new(UInt32Array::from_iter(results.iter().map(|row| Some(row.figures?.components)))),
+        "holes" => Arc::new(UInt32Array::from_iter(results.iter().map(|row| Some(row.figures?.holes)))),
+        "sharpness" => Arc::new(Float32Array::from_iter(results.iter().map(|row| Some(row.figures?.sharpness)))),
+        "doubt" => Arc::new(Float32Array::from_iter(results.iter().map(|row| row.figures.map(|_| row.doubt)))),
+        "violations" => lists(results, |row| &row.violations),
         "run" => same(attempt.run),
         "shard" => numbers(results, |_| attempt.shard),
         "host" => same(attempt.host),

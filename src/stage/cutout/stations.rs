@@ -1,17 +1,21 @@
 //! The five stations of a cutout, joined by small bounded queues: fetch, decode, predict, compose, put. A station takes a
 //! job and gives the next one's, or ends the item then and there. Must not know shards or ledgers.
 
-use super::Settings;
 use super::inputs::{Inputs, Source};
-use super::judge;
-use super::rows::ItemResult;
+use super::judge::{self, Verdict};
+use super::meter::{Meter, Station};
+use super::products::Ready;
+use super::rows::{Figures, ItemResult};
+use super::{Places, Settings};
 use crate::cancel::{Cancel, Cause};
+use crate::clock;
 use crate::digest;
-use crate::image::{self, DecodedImage, SourceImage};
+use crate::image::product;
+use crate::image::{self, DecodedImage, Probabilities, SourceImage};
 use crate::outcome::{Outcome, Reason};
 use crate::predict::{self, ModelInput, Opened, Predictor, Preparer};
 use crate::stage::Error;
-use crate::storage::{self, Store};
+use crate::storage;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
@@ -58,7 +62,7 @@ struct Prepared {
 
 struct Mapped {
     image: DecodedImage,
-    map: image::Probabilities,
+    map: Probabilities,
 }
 
 /// Everything the stations need.
@@ -68,11 +72,21 @@ pub struct Line<'a> {
     /// Where photos come from.
     pub inputs: &'a Inputs,
     /// Where cutouts go.
-    pub out: &'a Store,
+    pub places: &'a Places,
+    /// What is made of each.
+    pub products: &'a [Ready],
+    /// Where the time goes.
+    pub meter: &'a Meter,
     /// Threads for decoding and for composing.
     pub threads: usize,
     /// The wish to stop.
     pub cancel: &'a Cancel,
+}
+
+/// Threads of each station, in their order.
+pub fn threads(line: &Line<'_>, sessions: usize) -> [usize; 5] {
+    let workers = line.threads.div_ceil(2);
+    [WAITERS, workers, sessions, workers, WAITERS]
 }
 
 /// Works through `sources` and gives each one's end to `done`, in whatever order they end. Stops taking new ones when asked
@@ -96,7 +110,7 @@ pub fn run(
         lock(&failure).get_or_insert(error);
     };
     let abandoned = &AtomicUsize::new(0);
-    let workers = line.threads.div_ceil(2);
+    let [_, workers, ..] = threads(line, predictors.len());
     std::thread::scope(|scope| {
         scope.spawn(move || {
             for source in sources {
@@ -112,20 +126,21 @@ pub fn run(
         });
         for _ in 0..WAITERS {
             let (jobs, next, end) = (Arc::clone(&to_fetch), fetched.clone(), ended.clone());
-            scope.spawn(move || station(&jobs, &next, &end, fail, |source| fetch(line, source)));
+            scope.spawn(move || station(line, Station::Fetch, &jobs, &next, &end, fail, |source| fetch(line, source)));
             let (jobs, next, end) = (Arc::clone(&to_put), ended.clone(), ended.clone());
-            scope.spawn(move || station(&jobs, &next, &end, fail, |job| put(line, job)));
+            scope.spawn(move || station(line, Station::Put, &jobs, &next, &end, fail, |job| put(line, job)));
         }
         for _ in 0..workers {
             let (jobs, next, end) = (Arc::clone(&to_decode), decoded.clone(), ended.clone());
             let preparer = preparer.clone();
-            scope.spawn(move || station(&jobs, &next, &end, fail, |job| decode(line, &preparer, abandoned, job)));
+            let work = move |job| decode(line, &preparer, abandoned, job);
+            scope.spawn(move || station(line, Station::Decode, &jobs, &next, &end, fail, work));
             let (jobs, next, end) = (Arc::clone(&to_compose), composed.clone(), ended.clone());
-            scope.spawn(move || station(&jobs, &next, &end, fail, |job| compose(line, job)));
+            scope.spawn(move || station(line, Station::Compose, &jobs, &next, &end, fail, |job| compose(line, job)));
         }
         for predictor in predictors {
             let (jobs, next, end) = (Arc::clone(&to_predict), mapped.clone(), ended.clone());
-            scope.spawn(move || infer(predictor, batch, &jobs, &next, &end, fail, line.cancel));
+            scope.spawn(move || infer(line, predictor, batch, &jobs, &next, &end, fail));
         }
         // The queues close one after the other as the stations before them end; these handles must not keep them open.
         drop((to_fetch, fetched, to_decode, decoded, to_predict, mapped, to_compose, composed, to_put, ended));
@@ -153,6 +168,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// One thread of a station: takes jobs until the queue closes, or nobody wants the results.
 fn station<T, U>(
+    line: &Line<'_>,
+    station: Station,
     jobs: &Queue<T>,
     next: &SyncSender<U>,
     ended: &SyncSender<Done>,
@@ -161,7 +178,7 @@ fn station<T, U>(
 ) {
     loop {
         let Ok(job) = lock(jobs).recv() else { return };
-        let wanted = match work(job) {
+        let wanted = match line.meter.time(station, || work(job)) {
             Ok(done) => next.send(done).is_ok(),
             Err(Stop::Item(end)) => ended.send(*end).is_ok(),
             Err(Stop::Line(error)) => return fail(error),
@@ -226,14 +243,22 @@ fn decode(
     let limits = line.settings.limits;
     let worker = std::thread::Builder::new().name("decode".to_owned());
     // Nobody waits for the answer any more when the photo was given up.
-    let spawned = worker.spawn(move || drop(answer.send(image::decode(&source, &limits))));
+    let spawned = worker.spawn(move || {
+        let decoded = image::decode(&source, &limits);
+        drop(answer.send((decoded, clock::of_thread())));
+    });
     if let Err(error) = spawned {
         return Err(Stop::Line(Error::Failed(format!("no thread for decoding can be had ({error}); lower --threads"))));
     }
     let limit = Duration::from_secs(line.settings.decode_seconds);
     let image = match answered.recv_timeout(limit) {
-        Ok(Ok(image)) => image,
-        Ok(Err(error)) => return Err(job.end(Outcome::Quarantined, error.reason(), error.to_string())),
+        Ok((decoded, cpu)) => {
+            line.meter.add_cpu(Station::Decode, cpu);
+            match decoded {
+                Ok(image) => image,
+                Err(error) => return Err(job.end(Outcome::Quarantined, error.reason(), error.to_string())),
+            }
+        }
         Err(RecvTimeoutError::Timeout) => {
             if abandoned.fetch_add(1, Ordering::SeqCst) >= MOST_ABANDONED {
                 let text =
@@ -259,13 +284,13 @@ fn decode(
 
 /// The thread of one session: takes what is there, up to a batch, and never waits to fill one.
 fn infer(
+    line: &Line<'_>,
     mut predictor: Box<dyn Predictor>,
     batch: usize,
     jobs: &Queue<Job<Prepared>>,
     next: &SyncSender<Job<Mapped>>,
     ended: &SyncSender<Done>,
     fail: &(impl Fn(Error) + Sync),
-    cancel: &Cancel,
 ) {
     loop {
         let mut taken = Vec::with_capacity(batch);
@@ -287,7 +312,7 @@ fn infer(
             inputs.push(input);
             waiting.push(Job { source, result, load: image });
         }
-        let answer = predictor.predict(&inputs, cancel);
+        let answer = line.meter.time(Station::Predict, || predictor.predict(&inputs, line.cancel));
         let each = milliseconds(start) / inputs.len() as f32;
         match answer {
             Ok(maps) => {
@@ -323,24 +348,22 @@ fn blame(error: &predict::Error) -> Result<Reason, Stop> {
     error.reason().ok_or_else(|| Stop::Line(Error::Usage(error.to_string())))
 }
 
-fn compose(line: &Line<'_>, job: Job<Mapped>) -> Result<Job<Vec<u8>>, Stop> {
+/// A file and its key.
+type File = (String, Bytes);
+
+fn compose(line: &Line<'_>, job: Job<Mapped>) -> Result<Job<Vec<File>>, Stop> {
     let start = Instant::now();
     let Job { source, mut result, load: Mapped { image, map } } = job;
-    let made = image::upsample(&map, image.width, image.height).and_then(|matte| {
-        let cutout = image::compose(&image, &matte)?;
-        Ok((judge::figures(&cutout, &map), image::encode::png_rgba(&cutout, image.facts.dpi)?))
-    });
-    match made {
-        Ok((figures, png)) => {
-            let (outcome, reason, detail) = judge::verdict(&figures);
-            result.figures = figures;
-            (result.outcome, result.reason) = (outcome, reason);
-            detail.clone_into(&mut result.detail);
-            result.outputs = vec![line.settings.naming.output(&source.name)];
-            result.output_bytes = png.len() as u64;
-            result.output_digest = digest::of(&png);
+    match cut(line, &source.name, &image, &map) {
+        Ok(Cut { figures, verdict, files, violations }) => {
+            result.figures = Some(figures);
+            result.violations = violations;
+            (result.outcome, result.reason) = (verdict.outcome, verdict.reason);
+            (result.detail, result.doubt) = (verdict.detail, verdict.doubt);
+            result.output_bytes = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+            result.output_digest = digest::of_all(files.iter().map(|(_, bytes)| bytes.as_ref()));
             result.phases.encode = milliseconds(start);
-            Ok(Job { source, result, load: png })
+            Ok(Job { source, result, load: files })
         }
         Err(error) => {
             let job = Job { source, result, load: () };
@@ -349,14 +372,40 @@ fn compose(line: &Line<'_>, job: Job<Mapped>) -> Result<Job<Vec<u8>>, Stop> {
     }
 }
 
-fn put(line: &Line<'_>, job: Job<Vec<u8>>) -> Result<Done, Stop> {
+struct Cut {
+    figures: Figures,
+    verdict: Verdict,
+    files: Vec<File>,
+    violations: Vec<String>,
+}
+
+fn cut(line: &Line<'_>, name: &str, image: &DecodedImage, map: &Probabilities) -> Result<Cut, image::Error> {
+    let Settings { edges, bounds, .. } = line.settings;
+    let matte = image::matte(image, map, edges)?;
+    let cutout = image::compose(image, &matte)?;
+    let figures = judge::figures(&cutout, &matte, map);
+    let (mut files, mut violations) = (Vec::with_capacity(line.products.len()), Vec::new());
+    for ready in line.products {
+        let made = product::make(&cutout, image.facts.dpi, &ready.product)?;
+        let named = |violation: String| match ready.name.as_str() {
+            "" => violation,
+            product => format!("{product}: {violation}"),
+        };
+        violations.extend(made.violations.into_iter().map(named));
+        files.push((ready.key(name), Bytes::from(made.bytes)));
+    }
+    let verdict = judge::verdict(&figures, bounds, &violations);
+    Ok(Cut { figures, verdict, files, violations })
+}
+
+fn put(line: &Line<'_>, job: Job<Vec<File>>) -> Result<Done, Stop> {
     let start = Instant::now();
     let Job { source, mut result, load } = job;
-    for key in &result.outputs {
-        match line.out.wait(line.out.put(key, Bytes::from(load.clone()))) {
-            Ok(()) => {}
+    let place = line.places.of(result.outcome);
+    for (key, bytes) in load {
+        match place.wait(place.put(&key, bytes)) {
+            Ok(()) => result.outputs.push(key),
             Err(error @ storage::Error::Transient { .. }) => {
-                result.outputs.clear();
                 let job = Job { source, result, load: () };
                 return Err(job.end(Outcome::Failed, Reason::WriteError, error.to_string()));
             }
