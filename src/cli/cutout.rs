@@ -5,7 +5,7 @@ use super::args::CutoutArgs;
 use super::stages::alone;
 use super::{Answer, Desk, Exit, Refusal, runs};
 use crate::id;
-use crate::image::product::{Form, Product};
+use crate::image::product::Form;
 use crate::outcome::{Counts, Outcome, Reason};
 use crate::pipeline::pairs::Pairs;
 use crate::pipeline::plan::Retry;
@@ -85,7 +85,7 @@ fn settings(args: &CutoutArgs, desk: &Desk) -> Result<Settings, Refusal> {
     Ok(settings)
 }
 
-/// The form of an image file of this name: what follows the last point, if it is one that is written here.
+/// The form of an image file of this name, if it is one that is written here.
 fn ending(name: &str) -> Option<Form> {
     let (_, ending) = name.rsplit_once('.')?;
     Form::from_word(&ending.to_lowercase())
@@ -166,10 +166,10 @@ fn of_one_file(args: &CutoutArgs, settings: &mut Settings) -> Result<(), Refusal
     output.name.clear();
     if args.outputs.is_empty() {
         // What has no transparency is laid on white.
-        output.product = Product::of_form(form);
+        output.product = cutouts::of_form(form);
     }
     let made = output.product.extension();
-    if ending(&format!("a.{made}")).map(Form::extension) != Some(form.extension()) {
+    if made != cutouts::of_form(form).extension() {
         return Err(Refusal::usage(format!("--out {}: the output that is asked for is a .{made} file", args.out)));
     }
     Ok(())

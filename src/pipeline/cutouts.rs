@@ -3,8 +3,15 @@
 
 use super::pairs::Pairs;
 use crate::image::Edges;
+use crate::image::product::{
+    Align, Background, Canvas, Content, Form, Frame, PRESETS, Product, Rule, Shadow, colour_from_word, preset,
+};
 use crate::stage::cutout::judge::Bounds;
 use crate::stage::cutout::products::Output;
+
+const FORMS: [&str; 5] = ["png", "webp", "webp-lossy", "jpeg", "tiff"];
+/// A shadow of which not everything is said.
+const SHADOW: Shadow = Shadow { opacity: 0.35, blur: 0.03, offset: 0.0 };
 
 /// How edges are treated: `default`, `none`, or changes to the default as pairs.
 pub fn edges(text: &str) -> Result<Edges, String> {
@@ -31,9 +38,77 @@ pub fn edges_of(mut pairs: Pairs) -> Result<Edges, String> {
     pairs.finish().map(|()| edges)
 }
 
-/// stub
-pub fn output(_: Pairs) -> Result<Output, String> {
-    Ok(Output::default())
+/// What is made of every cutout. A preset's settings stand until a key says otherwise; without one it is the cutout itself
+/// as PNG. What has no transparency is laid on white unless a background is given.
+pub fn output(mut pairs: Pairs) -> Result<Output, String> {
+    let mut product = pairs.word("preset", &PRESETS, preset)?.unwrap_or_default();
+    product.form = pairs.word("form", &FORMS, Form::from_word)?.unwrap_or(product.form);
+    if let Some(quality) = pairs.value("quality", "a whole number from 1 to 100")? {
+        let none = || format!("quality: {} has none; it belongs to jpeg and webp-lossy", product.form.word());
+        product.form = product.form.with_quality(quality).ok_or_else(none)?;
+    }
+    product.content = pairs.word("content", &["cutout", "mask"], Content::from_word)?.unwrap_or(product.content);
+    let background = pairs.text("background");
+    match background.as_deref() {
+        None => {}
+        Some("clear") => product.background = None,
+        Some(word) => {
+            let unknown = || format!("background: {word:?} is neither clear nor a colour such as #ffffff or white");
+            product.background = Some(Background::Colour(colour_from_word(word).ok_or_else(unknown)?));
+        }
+    }
+    let picture = pairs.text("picture");
+    if picture.is_some() && background.is_some() {
+        return Err("background and picture: give one of them".to_owned());
+    }
+    let Frame { crop, margin, canvas, fill, align, max_upscale } = &mut product.frame;
+    *crop = pairs.flag("crop")?.unwrap_or(*crop);
+    *margin = pairs.value("margin", "a number")?.unwrap_or(*margin);
+    if let Some(text) = pairs.text("canvas") {
+        let unknown = || format!("canvas: {text:?} is none; write own, square, 2000x1500 or 1600-2000");
+        *canvas = Canvas::parse(&text).ok_or_else(unknown)?;
+    }
+    *fill = pairs.value("fill", "a number")?.or(*fill);
+    if let Some(text) = pairs.text("align") {
+        let words: Vec<Option<Align>> = text.split_whitespace().map(Align::from_word).collect();
+        *align = match words[..] {
+            [Some(both)] => (both, both),
+            [Some(across), Some(down)] => (across, down),
+            _ => return Err(format!("align: {text:?} is none; write it as in \"middle bottom\"")),
+        };
+    }
+    *max_upscale = pairs.value("max_upscale", "a number")?.unwrap_or(*max_upscale);
+    product.shadow = shadow(&mut pairs, product.shadow)?;
+    if let Some(text) = pairs.text("rules") {
+        product.rules.clear();
+        for rule in text.split(';').map(str::trim).filter(|rule| !rule.is_empty()) {
+            let unknown = || format!("rules: {rule:?} is none; write them as in \"border; fill 0.85-; long-side 1600-\"");
+            product.rules.push(Rule::parse(rule).ok_or_else(unknown)?);
+        }
+    }
+    if matches!(product.form, Form::Jpeg { .. }) && product.content == Content::Cutout && picture.is_none() {
+        product.background = product.background.or(Some(Background::Colour([255; 3])));
+    }
+    let output = Output { name: pairs.text("name").unwrap_or_default(), product, picture };
+    pairs.finish().map(|()| output)
+}
+
+fn shadow(pairs: &mut Pairs, preset: Option<Shadow>) -> Result<Option<Shadow>, String> {
+    let opacity: Option<f32> = pairs.value("shadow", "a number from 0 to 1")?;
+    let (blur, offset) = (pairs.value("shadow_blur", "a number")?, pairs.value("shadow_offset", "a number")?);
+    let base = preset.or(opacity.or(blur).or(offset).map(|_| SHADOW));
+    let shadow = base.map(|base| Shadow {
+        opacity: opacity.unwrap_or(base.opacity),
+        blur: blur.unwrap_or(base.blur),
+        offset: offset.unwrap_or(base.offset),
+    });
+    Ok(shadow.filter(|shadow| shadow.opacity > 0.0))
+}
+
+/// What a picture in this form is made of a cutout when nothing else is said.
+pub fn of_form(form: Form) -> Product {
+    let opaque = matches!(form, Form::Jpeg { .. });
+    Product { form, background: opaque.then_some(Background::Colour([255; 3])), ..Product::default() }
 }
 
 /// What becomes of doubtful cutouts.
@@ -77,6 +152,43 @@ mod tests {
         assert!(edges("fill_holes=7").unwrap_err().contains("from 0 to 1"));
         assert!(edges("shrink=1,shrink=2").unwrap_err().contains("twice"));
         assert!(edges("nothing").is_err());
+    }
+
+    fn read(text: &str) -> Result<Output, String> {
+        output(Pairs::parse(text).unwrap())
+    }
+
+    #[test]
+    fn an_output_is_a_preset_with_changes() {
+        assert_eq!(read("").unwrap(), Output::default());
+        let main = read("preset=amazon-main,name=main,quality=80,fill=0.88").unwrap();
+        assert_eq!(main.product.form, Form::Jpeg { quality: 80 });
+        assert_eq!((main.name.as_str(), main.product.frame.fill), ("main", Some(0.88)));
+        assert_eq!(main.product.rules, preset("amazon-main").unwrap().rules);
+        let web = read("form=webp,crop=true,margin=0.03,align=middle bottom,canvas=800x600,shadow=0.4").unwrap().product;
+        assert_eq!(web.frame.canvas, Canvas::Size { width: 800, height: 600 });
+        assert_eq!((web.frame.align, web.shadow.map(|shadow| shadow.opacity)), ((Align::Middle, Align::End), Some(0.4)));
+        assert_eq!(read("form=jpeg").unwrap().product.background, Some(Background::Colour([255; 3])));
+        assert_eq!(read("form=jpeg,picture=wall.jpg").unwrap().product.background, None);
+        assert_eq!(read("rules=border; fill 0.5-").unwrap().product.rules.len(), 2);
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_output_is_named() {
+        for (text, wanted) in [
+            ("preset=amazon", "did you mean"),
+            ("form=gif", "form"),
+            ("quality=80", "png has none"),
+            ("canvas=big", "own, square"),
+            ("align=up", "middle bottom"),
+            ("crop=maybe", "true or false"),
+            ("rules=pretty", "rules"),
+            ("background=beige", "#ffffff"),
+            ("fil=1", "did you mean fill"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(wanted), "{text}: {error}");
+        }
     }
 
     #[test]

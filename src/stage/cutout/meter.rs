@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(work.bottleneck, "predict");
         assert!(work.station_cpu_seconds[2] > 0.0 && work.network_share > 0.0, "{work:?}");
         let cost = work.cost_per_1000.unwrap_or_default();
-        assert!((cost - work.seconds * 1_000_000.0).abs() <= cost * 1e-9, "{work:?}");
+        assert!((cost - work.seconds * 1000.0).abs() <= cost * 1e-9, "{work:?}");
     }
 
     #[test]
