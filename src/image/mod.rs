@@ -3,12 +3,13 @@
 //!
 //! Layouts, everywhere in this room: row-major, top row first, no padding between rows; colour is interleaved 8-bit
 //! sRGB (`R G B R G B …`), planes are one value a pixel. The way through the room:
-//! [`SourceImage`] → [`decode`] → [`DecodedImage`] → (a network, or [`threshold`]) → [`upsample`] → [`Matte`] →
+//! [`SourceImage`] → [`decode`] → [`DecodedImage`] → (a network, or [`threshold`]) → [`matte`](matte()) → [`Matte`] →
 //! [`compose`] → [`Cutout`] → [`encode`].
 
 mod colour;
 mod compose;
 mod decode;
+mod edges;
 pub mod encode;
 mod error;
 mod exif;
@@ -27,6 +28,7 @@ mod threshold;
 
 pub use compose::compose;
 pub use decode::decode;
+pub use edges::{Edges, Shape, matte, shape};
 pub use error::Error;
 pub use geometry::{Filter, resize_plane_f32, resize_plane_u8, resize_rgb};
 pub use matte::upsample;

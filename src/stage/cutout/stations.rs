@@ -327,7 +327,7 @@ fn compose(line: &Line<'_>, job: Job<Mapped>) -> Result<Job<Vec<u8>>, Stop> {
     let start = Instant::now();
     let Job { source, mut result, load: Mapped { image, map } } = job;
     let made = image::upsample(&map, image.width, image.height).and_then(|matte| {
-        let cutout = image::compose(&image, &matte)?;
+        let cutout = image::compose(&image, &matte, true)?;
         Ok((judge::figures(&cutout, &map), image::encode::png_rgba(&cutout, image.facts.dpi)?))
     });
     match made {
