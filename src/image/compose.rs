@@ -17,8 +17,9 @@ const COARSER: f32 = 1.0 / 32.0;
 const SURE: f32 = 0.8;
 
 /// Cuts the picture out. Alpha is the matte times the source's own alpha; colour is the source's own where the matte is
-/// 255, exactly (0, 0, 0) where alpha is 0, and the foreground's estimated colour in between.
-pub fn compose(image: &DecodedImage, matte: &Matte) -> Result<Cutout, Error> {
+/// 255 and exactly (0, 0, 0) where alpha is 0; in between it is the foreground's estimated colour with `colour`, and the
+/// source's own without.
+pub fn compose(image: &DecodedImage, matte: &Matte, colour: bool) -> Result<Cutout, Error> {
     if (image.width, image.height) != (matte.width, matte.height) {
         let detail = format!("{} × {} for {} × {} pixels", matte.width, matte.height, image.width, image.height);
         return Err(Error::Shape { what: "matte", detail });
@@ -56,7 +57,7 @@ pub fn compose(image: &DecodedImage, matte: &Matte) -> Result<Cutout, Error> {
             }
         }
     }
-    if soft {
+    if soft && colour {
         let grids = Grids::new(colours, &matte.alpha, own, width, height);
         let alphas = matte.alpha.chunks_exact(width);
         for (y, ((row, colours), alphas)) in

@@ -3,7 +3,7 @@
 //!
 //! Layouts, everywhere in this room: row-major, top row first, no padding between rows; colour is interleaved 8-bit
 //! sRGB (`R G B R G B …`), planes are one value a pixel. The way through the room:
-//! [`SourceImage`] → [`decode`] → [`DecodedImage`] → (a network, or [`threshold`]) → [`upsample`] → [`Matte`] →
+//! [`SourceImage`] → [`decode`] → [`DecodedImage`] → (a network, or [`threshold`]) → [`matte`](matte()) → [`Matte`] →
 //! [`compose`] → [`Cutout`] → [`encode`].
 
 mod colour;

@@ -158,7 +158,7 @@ fn scene(width: u32, height: u32) -> Scene {
 #[test]
 fn soft_edges_carry_the_garments_own_colour() {
     let Scene { shown, garment, matte } = scene(400, 300);
-    let cutout = compose(&shown, &matte).unwrap();
+    let cutout = compose(&shown, &matte, true).unwrap();
     let (mut error, mut untreated, mut count) = (0.0, 0.0, 0.0);
     for (index, own) in garment.iter().enumerate() {
         let alpha = matte.alpha[index];
@@ -181,7 +181,7 @@ fn soft_edges_carry_the_garments_own_colour() {
 #[test]
 fn sure_pixels_are_exactly_the_source_and_nothing_at_all_elsewhere() {
     let Scene { shown, matte, .. } = scene(200, 150);
-    let cutout = compose(&shown, &matte).unwrap();
+    let cutout = compose(&shown, &matte, true).unwrap();
     for (index, alpha) in matte.alpha.iter().enumerate() {
         let found = &cutout.rgba[index * 4..index * 4 + 4];
         match alpha {
@@ -196,18 +196,18 @@ fn sure_pixels_are_exactly_the_source_and_nothing_at_all_elsewhere() {
 fn an_empty_matte_gives_a_transparent_cutout_and_a_full_one_the_picture() {
     let shown = picture(50, 40, busy_picture(50, 40));
     let matte = |value| Matte { width: 50, height: 40, alpha: vec![value; 2000] };
-    assert_eq!(compose(&shown, &matte(0)).unwrap().rgba, vec![0; 8000]);
-    let full = compose(&shown, &matte(255)).unwrap();
+    assert_eq!(compose(&shown, &matte(0), true).unwrap().rgba, vec![0; 8000]);
+    let full = compose(&shown, &matte(255), true).unwrap();
     assert!(full.rgba.chunks(4).zip(shown.rgb.chunks(3)).all(|(cut, own)| cut == [own, &[255]].concat()));
     // Nothing sure anywhere: the colours stay as they are.
-    let half = compose(&shown, &matte(128)).unwrap();
+    let half = compose(&shown, &matte(128), true).unwrap();
     assert!(half.rgba.chunks(4).zip(shown.rgb.chunks(3)).all(|(cut, own)| cut == [own, &[128]].concat()));
 }
 
 #[test]
 fn the_sources_own_alpha_is_multiplied_in() {
     let image = decoded(fixture("palette_alpha.png")).unwrap();
-    let cutout = compose(&image, &Matte { width: 64, height: 32, alpha: vec![200; 64 * 32] }).unwrap();
+    let cutout = compose(&image, &Matte { width: 64, height: 32, alpha: vec![200; 64 * 32] }, true).unwrap();
     let at = |x: usize| <[u8; 4]>::try_from(&cutout.rgba[(8 * 64 + x) * 4..][..4]).unwrap();
     assert_eq!(at(8), [0; 4]);
     // 128 × 200 / 255, and the colour that lies under it, not its mix with white.
@@ -217,8 +217,8 @@ fn the_sources_own_alpha_is_multiplied_in() {
 #[test]
 fn a_matte_of_another_size_is_refused() {
     let shown = picture(50, 40, busy_picture(50, 40));
-    assert!(compose(&shown, &Matte { width: 40, height: 50, alpha: vec![0; 2000] }).is_err());
-    assert!(compose(&shown, &Matte { width: 50, height: 40, alpha: vec![0; 1999] }).is_err());
+    assert!(compose(&shown, &Matte { width: 40, height: 50, alpha: vec![0; 2000] }, true).is_err());
+    assert!(compose(&shown, &Matte { width: 50, height: 40, alpha: vec![0; 1999] }, true).is_err());
 }
 
 fn reread(png: &[u8]) -> (png::OutputInfo, Vec<u8>, png::Info<'static>) {
@@ -231,7 +231,7 @@ fn reread(png: &[u8]) -> (png::OutputInfo, Vec<u8>, png::Info<'static>) {
 #[test]
 fn cutouts_come_back_from_png_as_they_were() {
     let Scene { shown, matte, .. } = scene(120, 90);
-    let cutout = compose(&shown, &matte).unwrap();
+    let cutout = compose(&shown, &matte, true).unwrap();
     let file = encode::png_rgba(&cutout, Some((300.0, 300.0))).unwrap();
     let (output, pixels, info) = reread(&file);
     assert_eq!((output.width, output.height, output.color_type), (120, 90, png::ColorType::Rgba));
@@ -340,7 +340,7 @@ fn any_size_goes_all_the_way_through() {
         let shown = picture(width, height, busy_picture(width, height));
         let map = threshold(&shown).unwrap();
         let matte = upsample(&map, width, height).unwrap();
-        let cutout = compose(&shown, &matte).unwrap();
+        let cutout = compose(&shown, &matte, true).unwrap();
         assert_eq!(reread(&encode::png_rgba(&cutout, None).unwrap()).1, cutout.rgba);
     }
 }
