@@ -20,6 +20,7 @@ mod matte;
 mod orient;
 mod png_file;
 mod probe;
+pub mod product;
 pub mod raster;
 pub mod spans;
 pub mod taps;
