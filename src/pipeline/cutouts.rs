@@ -10,6 +10,7 @@ use crate::stage::cutout::judge::Bounds;
 use crate::stage::cutout::products::Output;
 
 const FORMS: [&str; 5] = ["png", "webp", "webp-lossy", "jpeg", "tiff"];
+const WHITE: Option<Background> = Some(Background::Colour([255; 3]));
 /// A shadow of which not everything is said.
 const SHADOW: Shadow = Shadow { opacity: 0.35, blur: 0.03, offset: 0.0 };
 
@@ -82,12 +83,14 @@ pub fn output(mut pairs: Pairs) -> Result<Output, String> {
     if let Some(text) = pairs.text("rules") {
         product.rules.clear();
         for rule in text.split(';').map(str::trim).filter(|rule| !rule.is_empty()) {
-            let unknown = || format!("rules: {rule:?} is none; write them as in \"border; fill 0.85-; long-side 1600-\"");
+            let unknown =
+                || format!("rules: {rule:?} is none; write them as in \"border; fill 0.85-; long-side 1600-\"");
             product.rules.push(Rule::parse(rule).ok_or_else(unknown)?);
         }
     }
-    if matches!(product.form, Form::Jpeg { .. }) && product.content == Content::Cutout && picture.is_none() {
-        product.background = product.background.or(Some(Background::Colour([255; 3])));
+    let opaque = matches!(product.form, Form::Jpeg { .. }) && product.content == Content::Cutout;
+    if opaque && picture.is_none() && background.is_none() {
+        product.background = product.background.or(WHITE);
     }
     let output = Output { name: pairs.text("name").unwrap_or_default(), product, picture };
     pairs.finish().map(|()| output)
@@ -108,7 +111,7 @@ fn shadow(pairs: &mut Pairs, preset: Option<Shadow>) -> Result<Option<Shadow>, S
 /// What a picture in this form is made of a cutout when nothing else is said.
 pub fn of_form(form: Form) -> Product {
     let opaque = matches!(form, Form::Jpeg { .. });
-    Product { form, background: opaque.then_some(Background::Colour([255; 3])), ..Product::default() }
+    Product { form, background: WHITE.filter(|_| opaque), ..Product::default() }
 }
 
 /// What becomes of doubtful cutouts.
@@ -165,9 +168,13 @@ mod tests {
         assert_eq!(main.product.form, Form::Jpeg { quality: 80 });
         assert_eq!((main.name.as_str(), main.product.frame.fill), ("main", Some(0.88)));
         assert_eq!(main.product.rules, preset("amazon-main").unwrap().rules);
-        let web = read("form=webp,crop=true,margin=0.03,align=middle bottom,canvas=800x600,shadow=0.4").unwrap().product;
+        let web =
+            read("form=webp,crop=true,margin=0.03,align=middle bottom,canvas=800x600,shadow=0.4").unwrap().product;
         assert_eq!(web.frame.canvas, Canvas::Size { width: 800, height: 600 });
-        assert_eq!((web.frame.align, web.shadow.map(|shadow| shadow.opacity)), ((Align::Middle, Align::End), Some(0.4)));
+        assert_eq!(
+            (web.frame.align, web.shadow.map(|shadow| shadow.opacity)),
+            ((Align::Middle, Align::End), Some(0.4))
+        );
         assert_eq!(read("form=jpeg").unwrap().product.background, Some(Background::Colour([255; 3])));
         assert_eq!(read("form=jpeg,picture=wall.jpg").unwrap().product.background, None);
         assert_eq!(read("rules=border; fill 0.5-").unwrap().product.rules.len(), 2);
@@ -176,7 +183,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_an_output_is_named() {
         for (text, wanted) in [
-            ("preset=amazon", "did you mean"),
+            ("preset=amazon-man", "did you mean amazon-main"),
             ("form=gif", "form"),
             ("quality=80", "png has none"),
             ("canvas=big", "own, square"),

@@ -15,7 +15,8 @@ fn drawn() -> &'static Path {
     static DATA: OnceLock<TempDir> = OnceLock::new();
     DATA.get_or_init(|| {
         let folder = TempDir::new().unwrap();
-        let words = ["sample-data", "--images", "1", "--catalog", "4", "--long-side", "240", "--seed", "3", "--out", "data"];
+        let words =
+            ["sample-data", "--images", "1", "--catalog", "4", "--long-side", "240", "--seed", "3", "--out", "data"];
         assert_eq!(code(&end(folder.path(), &words)), 0);
         folder
     })
@@ -26,7 +27,8 @@ fn drawn() -> &'static Path {
 fn workplace(count: usize) -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("photos")).unwrap();
-    let mut from: Vec<_> = fs::read_dir(drawn().join("data/catalog")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut from: Vec<_> =
+        fs::read_dir(drawn().join("data/catalog")).unwrap().map(|entry| entry.unwrap().path()).collect();
     from.retain(|path| path.extension().is_some_and(|extension| extension == "jpg"));
     from.sort();
     for at in 0..count {
@@ -58,8 +60,10 @@ fn shop(folder: &Path) -> BTreeSet<String> {
 fn several_products_come_of_one_cutout() {
     let place = workplace(1);
     let folder = place.path();
-    let outputs = ["name=clear", "name=white,form=jpeg,quality=92", "name=mask,content=mask", "name=web,form=webp,crop=true"];
-    let words: Vec<&str> = outputs.iter().flat_map(|output| ["--output", *output]).chain(["--review", CONTENT]).collect();
+    let outputs =
+        ["name=clear", "name=white,form=jpeg,quality=92", "name=mask,content=mask", "name=web,form=webp,crop=true"];
+    let words: Vec<&str> =
+        outputs.iter().flat_map(|output| ["--output", *output]).chain(["--review", CONTENT]).collect();
     let result = cutout(folder, 0, &words);
     assert_eq!(result["counts"]["ok"], 1, "{result}");
     let made = ["clear/00.png", "mask/00.png", "web/00.webp", "white/00.jpg"];
@@ -67,7 +71,9 @@ fn several_products_come_of_one_cutout() {
     let [clear, mask, web, white] = made.map(|name| picture(&folder.join("shop").join(name)));
     let alpha = clear.alpha.clone().unwrap();
     assert_eq!(mask.rgb.iter().step_by(3).copied().collect::<Vec<_>>(), alpha, "the mask is the cutout's alpha");
-    assert!(web.width <= clear.width && web.height <= clear.height && web.width * web.height < clear.width * clear.height);
+    assert!(
+        web.width <= clear.width && web.height <= clear.height && web.width * web.height < clear.width * clear.height
+    );
     let source = picture(&folder.join("photos/00.jpg"));
     assert_eq!((white.width, white.height), (source.width, source.height));
     let background = alpha.iter().zip(white.rgb.chunks_exact(3)).filter(|(alpha, _)| **alpha == 0);
@@ -81,7 +87,9 @@ fn several_products_come_of_one_cutout() {
 fn one_photo_becomes_what_the_file_s_name_says() {
     let place = workplace(1);
     let folder = place.path();
-    for (name, form) in [("a.jpg", &b"\xff\xd8\xff"[..]), ("a.webp", b"RIFF"), ("a.tiff", b"II*\0"), ("a.png", b"\x89PNG")] {
+    for (name, form) in
+        [("a.jpg", &b"\xff\xd8\xff"[..]), ("a.webp", b"RIFF"), ("a.tiff", b"II*\0"), ("a.png", b"\x89PNG")]
+    {
         let result = json(folder, 0, &["cutout", "photos/00.jpg", "--out", name, "--edges", "shrink=0.5,feather=0.5"]);
         assert_eq!(result["outcome"], "done", "{result}");
         assert!(fs::read(folder.join(name)).unwrap().starts_with(form), "{name}");

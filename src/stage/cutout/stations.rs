@@ -354,7 +354,6 @@ type File = (String, Bytes);
 fn compose(line: &Line<'_>, job: Job<Mapped>) -> Result<Job<Vec<File>>, Stop> {
     let start = Instant::now();
     let Job { source, mut result, load: Mapped { image, map } } = job;
-<<<<<<< HEAD
     match cut(line, &source.name, &image, &map) {
         Ok(Cut { figures, verdict, files, violations }) => {
             result.figures = Some(figures);
@@ -363,21 +362,6 @@ fn compose(line: &Line<'_>, job: Job<Mapped>) -> Result<Job<Vec<File>>, Stop> {
             (result.detail, result.doubt) = (verdict.detail, verdict.doubt);
             result.output_bytes = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
             result.output_digest = digest::of_all(files.iter().map(|(_, bytes)| bytes.as_ref()));
-=======
-    let made = image::upsample(&map, image.width, image.height).and_then(|matte| {
-        let cutout = image::compose(&image, &matte, true)?;
-        Ok((judge::figures(&cutout, &map), image::encode::png_rgba(&cutout, image.facts.dpi)?))
-    });
-    match made {
-        Ok((figures, png)) => {
-            let (outcome, reason, detail) = judge::verdict(&figures);
-            result.figures = figures;
-            (result.outcome, result.reason) = (outcome, reason);
-            detail.clone_into(&mut result.detail);
-            result.outputs = vec![line.settings.naming.output(&source.name)];
-            result.output_bytes = png.len() as u64;
-            result.output_digest = digest::of(&png);
->>>>>>> edges
             result.phases.encode = milliseconds(start);
             Ok(Job { source, result, load: files })
         }
@@ -398,7 +382,7 @@ struct Cut {
 fn cut(line: &Line<'_>, name: &str, image: &DecodedImage, map: &Probabilities) -> Result<Cut, image::Error> {
     let Settings { edges, bounds, .. } = line.settings;
     let matte = image::matte(image, map, edges)?;
-    let cutout = image::compose(image, &matte)?;
+    let cutout = image::compose(image, &matte, edges.colour)?;
     let figures = judge::figures(&cutout, &matte, map);
     let (mut files, mut violations) = (Vec::with_capacity(line.products.len()), Vec::new());
     for ready in line.products {
