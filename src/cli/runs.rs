@@ -1,47 +1,18 @@
-//! The commands about runs of a pipeline. Must not know what a stage does.
+//! The commands about runs that are planned, shared out, listed and tidied. Must not know what a stage does.
 
-use super::args::{GcArgs, PipelineRef, PlanArgs, RetryArgs, RunArgs, RunRef, RunsCommand, WorkArgs};
+use super::args::{GcArgs, PlanArgs, RunRef, RunsCommand, WorkArgs};
+use super::nights::{Draft, finished, open, variable};
 use super::{Answer, Desk, Exit, Refusal};
-use crate::clock;
-use crate::outcome::Reason;
 use crate::pipeline::plan::Retry;
 use crate::pipeline::{Given, Pipeline};
-use crate::runner::{self, Share, Summary, gc, preview, state};
+use crate::runner::{self, Share, gc, preview, state};
 use crate::storage::Store;
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-fn read(from: &PipelineRef, desk: &Desk) -> Result<Pipeline, Refusal> {
-    let mut sets = BTreeMap::new();
-    for set in &from.sets {
-        let (name, value) =
-            set.split_once('=').ok_or_else(|| Refusal::usage(format!("--set {set}: write NAME=VALUE")))?;
-        sets.insert(name.to_owned(), value.to_owned());
-    }
-    let date = match &from.date {
-        Some(date) => {
-            date.parse::<jiff::civil::Date>().map_err(|error| Refusal::usage(format!("--date {date}: {error}")))?
-        }
-        None => clock::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
-    };
-    let date = date.to_string();
-    let given = Given { sets: &sets, date: &date, environment: variable, store_options: &desk.store_options };
-    Ok(Pipeline::read(&from.pipeline, &given)?)
-}
-
-/// The pipeline's store.
-fn open(pipeline: &Pipeline, desk: &Desk) -> Result<Store, Refusal> {
-    Ok(Store::open(&pipeline.store, &pipeline.options, desk.handle.clone())?)
-}
-
-fn settings(pipeline: &Pipeline, desk: &Desk, retry: Retry, limit: Option<u64>) -> runner::Settings {
+pub(super) fn settings(pipeline: &Pipeline, desk: &Desk, retry: Retry, limit: Option<u64>) -> runner::Settings {
     runner::Settings {
         retry,
         limit,
@@ -51,61 +22,9 @@ fn settings(pipeline: &Pipeline, desk: &Desk, retry: Retry, limit: Option<u64>) 
     }
 }
 
-/// `run`
-pub fn run(args: &RunArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let pipeline = read(&args.pipeline, desk)?;
-    let store = open(&pipeline, desk)?;
-    let summary = runner::run(&pipeline, &store, &settings(&pipeline, desk, Retry::Transient, args.limit))?;
-    Ok(summarised(&summary, &store))
-}
-
-/// `retry`
-pub fn retry(args: &RetryArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let reason = match &args.reason {
-        Some(code) => Some(Reason::from_code(code).ok_or_else(|| {
-            let hint = crate::pipeline::nearest(code, Reason::ALL.iter().map(|reason| reason.code()));
-            Refusal::usage(format!("--reason {code}: there is no such reason{hint}"))
-        })?),
-        None => None,
-    };
-    let pipeline = read(&args.pipeline, desk)?;
-    let store = open(&pipeline, desk)?;
-    let summary = runner::run(&pipeline, &store, &settings(&pipeline, desk, Retry::Quarantined(reason), None))?;
-    Ok(summarised(&summary, &store))
-}
-
-/// What a run came to, for people and as JSON.
-pub fn summarised(summary: &Summary, store: &Store) -> Answer {
-    let exit = Exit::of_counts(&summary.counts, !summary.over_limit.is_empty());
-    let mut text = String::new();
-    for (stage, line) in &summary.stages {
-        let _ = writeln!(text, "{stage:>12}: {line}");
-    }
-    for stage in &summary.over_limit {
-        let _ = writeln!(text, "{stage}: more items are quarantined than max_quarantine allows");
-    }
-    if summary.nothing_to_do {
-        text.push_str("nothing to do: everything is made already\n");
-    } else {
-        for artifact in &summary.artifacts {
-            let _ = writeln!(text, "made {artifact}");
-        }
-    }
-    let _ = writeln!(text, "run {} ({})", summary.run, exit.word());
-    let fields = json!({
-        "run": summary.run,
-        "stages": summary.stages.iter().cloned().collect::<BTreeMap<_, _>>(),
-        "output": store.url(),
-        "artifacts": summary.artifacts,
-        "nothing_to_do": summary.nothing_to_do,
-        "standing_quarantined": summary.standing_quarantined,
-    });
-    Answer { exit, counts: summary.counts, text, fields }
-}
-
 /// `plan`
 pub fn plan(args: &PlanArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let pipeline = read(&args.pipeline, desk)?;
+    let pipeline = Draft::read(&args.pipeline)?.single(&args.pipeline, desk)?;
     let store = open(&pipeline, desk)?;
     let settings = settings(&pipeline, desk, Retry::Transient, args.limit);
     if let Some(item) = &args.why {
@@ -162,8 +81,7 @@ pub fn work(args: &WorkArgs, desk: &Desk) -> Result<Answer, Refusal> {
 pub fn finish(args: &RunRef, desk: &Desk) -> Result<Answer, Refusal> {
     let (store, record, pipeline) = frozen(args, desk)?;
     let settings = settings(&pipeline, desk, Retry::Transient, None);
-    let summary = runner::finish_array(&pipeline, &store, &settings, &record.run)?;
-    Ok(summarised(&summary, &store))
+    Ok(finished(&pipeline, &store, desk, &settings, &record.run))
 }
 
 /// `runs list|show`

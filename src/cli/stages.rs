@@ -1,12 +1,12 @@
 //! The commands that run one stage alone. Must not know how a stage works.
 
 use super::args::{CutoutArgs, IngestArgs, MasksCommand, MergeArgs, SampleArgs, Scenes, SplitArgs, StatsArgs};
-use super::{Answer, Desk, Exit, Refusal, runs};
+use super::{Answer, Desk, Exit, Refusal, nights};
 use crate::event::Event;
 use crate::id;
 use crate::outcome::{Counts, Outcome};
 use crate::pipeline::plan::Retry;
-use crate::pipeline::{Kind, Limit, Limits, Pipeline, StageSpec, words};
+use crate::pipeline::{Kind, Limit, Limits, Pipeline, Schedule, StageSpec, Watch, words};
 use crate::runner;
 use crate::stage::cutout::inputs::Listed;
 use crate::stage::cutout::naming::Naming;
@@ -135,6 +135,9 @@ pub fn cutout(args: &CutoutArgs, desk: &Desk) -> Result<Answer, Refusal> {
         options: desk.options.clone(),
         limits: Limits { max_quarantine: limit, threads: None },
         stages: vec![StageSpec { name: "cutout".to_owned(), kind: Kind::Cutout(settings), limit: None }],
+        schedule: Schedule::default(),
+        watch: Watch::default(),
+        dated: false,
         file: "cutout".to_owned(),
         text: String::new(),
         date: String::new(),
@@ -149,7 +152,7 @@ pub fn cutout(args: &CutoutArgs, desk: &Desk) -> Result<Answer, Refusal> {
         cancel: desk.cancel.clone(),
     };
     let store = desk.store(&location)?;
-    Ok(runs::summarised(&runner::run(&pipeline, &store, &settings)?, &store))
+    Ok(nights::summarised(&runner::run(&pipeline, &store, &settings).result?, store.url()))
 }
 
 /// The photos that a list names, and by which column.
