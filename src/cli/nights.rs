@@ -121,6 +121,14 @@ pub fn retry(args: &RetryArgs, desk: &Desk) -> Result<Answer, Refusal> {
     Ok(told(&night(&pipeline, desk, &settings)))
 }
 
+/// What the past asks for before the run that `plan` speaks of; nothing when a person named the day.
+pub(super) fn before(draft: &Draft, from: &PipelineRef, pipeline: &Pipeline, desk: &Desk) -> Result<CatchUp, Refusal> {
+    match draft.dates(from)? {
+        Dates::Scheduled(day) => missed(draft, pipeline, day, desk),
+        Dates::Named(_) => Ok(CatchUp::default()),
+    }
+}
+
 /// What the past asks for before the run of a day.
 fn missed(draft: &Draft, pipeline: &Pipeline, day: Date, desk: &Desk) -> Result<CatchUp, Refusal> {
     if draft.schedule.on_missed == OnMissed::Ignore {
@@ -140,17 +148,22 @@ fn missed(draft: &Draft, pipeline: &Pipeline, day: Date, desk: &Desk) -> Result<
 }
 
 /// What is said of missed nights.
-fn about(caught: &CatchUp, dated: bool) -> String {
+pub(super) fn about(caught: &CatchUp, dated: bool) -> String {
     let list = |days: &[Date]| days.iter().map(Date::to_string).collect::<Vec<_>>().join(", ");
-    let text = format!("no run succeeded for {}", list(&caught.missed));
+    let mut text = format!("no run succeeded for {}", list(&caught.missed));
     let left: Vec<Date> = caught.missed.iter().filter(|day| !caught.run.contains(day)).copied().collect();
-    match (dated, caught.run.as_slice(), left.as_slice()) {
-        (false, _, _) => format!("{text}; this run covers it"),
-        (true, run, []) => format!("{text}; run now: {}", list(run)),
-        (true, run, left) => {
-            format!("{text}; run now: {}; left: {}, which `run --date` does", list(run), list(left))
+    if dated {
+        let _ = write!(text, "; to be run first: {}", list(&caught.run));
+        if !left.is_empty() {
+            let _ = write!(text, "; left to `run --date`: {}", list(&left));
         }
+    } else {
+        text.push_str("; the run to come covers it");
     }
+    if let Some(first) = caught.further_back {
+        let _ = write!(text, "; nights before {first} were not looked for, as max_catch_up says");
+    }
+    text
 }
 
 fn with_missed(mut answer: Answer, caught: &CatchUp, schedule: &Schedule, dated: bool) -> Answer {
@@ -172,15 +185,15 @@ fn nights(
     desk: &Desk,
     settings: &impl Fn(&Pipeline) -> runner::Settings,
 ) -> Result<Answer, Refusal> {
+    let pipelines: Vec<Pipeline> = days.iter().map(|day| draft.on(*day, desk)).collect::<Result<_, _>>()?;
     let mut done: Vec<(Date, Night)> = Vec::new();
-    for day in days {
-        let pipeline = draft.on(*day, desk)?;
+    for (day, pipeline) in days.iter().zip(&pipelines) {
         if days.len() > 1 {
             note(&desk.events, Level::Info, format!("{}: the run for {day}", pipeline.name));
         }
         // A run that fails raises its own flag, which is not the next run's.
-        let settings = runner::Settings { cancel: desk.cancel.below(), ..settings(&pipeline) };
-        let night = night(&pipeline, desk, &settings);
+        let settings = runner::Settings { cancel: desk.cancel.below(), ..settings(pipeline) };
+        let night = night(pipeline, desk, &settings);
         let on = goes_on(&night, keep_going) && !desk.cancel.is_cancelled();
         if let (true, Some(error)) = (days.len() > 1, &night.end.error) {
             note(&desk.events, Level::Error, format!("{day}: {error}"));
@@ -201,8 +214,8 @@ fn nights(
 fn goes_on(night: &Night, keep_going: bool) -> bool {
     match night.exit {
         _ if night.end.outcome == "skipped" => false,
-        Exit::Stopped | Exit::Busy | Exit::Usage => false,
-        exit => exit.is_success() || keep_going && exit != Exit::TryAgain,
+        Exit::Stopped | Exit::Busy | Exit::TryAgain => false,
+        exit => exit.is_success() || keep_going,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The commands about runs that are planned, shared out, listed and tidied. Must not know what a stage does.
 
 use super::args::{GcArgs, PlanArgs, RunRef, RunsCommand, WorkArgs};
-use super::nights::{Draft, finished, open, variable};
+use super::nights::{self, Draft, finished, open, variable};
 use super::{Answer, Desk, Exit, Refusal};
 use crate::pipeline::plan::Retry;
 use crate::pipeline::{Given, Pipeline};
@@ -24,7 +24,8 @@ pub(super) fn settings(pipeline: &Pipeline, desk: &Desk, retry: Retry, limit: Op
 
 /// `plan`
 pub fn plan(args: &PlanArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let pipeline = Draft::read(&args.pipeline)?.single(&args.pipeline, desk)?;
+    let draft = Draft::read(&args.pipeline)?;
+    let pipeline = draft.single(&args.pipeline, desk)?;
     let store = open(&pipeline, desk)?;
     let settings = settings(&pipeline, desk, Retry::Transient, args.limit);
     if let Some(item) = &args.why {
@@ -36,9 +37,14 @@ pub fn plan(args: &PlanArgs, desk: &Desk) -> Result<Answer, Refusal> {
         let url = format!("{}/{}", store.url(), state::folder(&run));
         return Ok(Answer::new(Exit::Done, url.clone()).with(json!({"run": run, "url": url})));
     }
+    let caught = nights::before(&draft, &args.pipeline, &pipeline, desk)?;
     let previews = preview::preview(&pipeline, &store, &settings)?;
-    let lines: Vec<String> = previews.iter().map(|stage| format!("{:>12}: {}", stage.stage, stage.summary)).collect();
-    Ok(Answer::new(Exit::Done, lines.join("\n")).with(json!({"stages": previews})))
+    let stages = previews.iter().map(|stage| format!("{:>12}: {}", stage.stage, stage.summary));
+    let first = (!caught.missed.is_empty()).then(|| nights::about(&caught, pipeline.dated));
+    let lines: Vec<String> = first.into_iter().chain(stages).collect();
+    let missed: Vec<String> = caught.missed.iter().map(ToString::to_string).collect();
+    let fields = json!({"date": pipeline.date, "missed": missed, "stages": previews});
+    Ok(Answer::new(Exit::Done, lines.join("\n")).with(fields))
 }
 
 /// A run by its URL: its store and its record.
@@ -98,10 +104,15 @@ pub fn runs(command: &RunsCommand, desk: &Desk) -> Result<Answer, Refusal> {
                     continue;
                 };
                 let end: Option<state::End> = state::read(&store, &format!("{}/outcome.json", state::folder(run)))?;
-                let outcome = end.as_ref().map_or("unfinished", |end| end.outcome.as_str());
+                let outcome = end.as_ref().map_or("unfinished", |end| end.result.as_deref().unwrap_or(&end.outcome));
+                let exit = end.as_ref().and_then(|end| end.exit);
                 let counts = end.as_ref().map(|end| end.counts).unwrap_or_default();
-                lines.push(format!("{run}  {}  {outcome}  {}", record.pipeline, crate::reporter::counted(&counts)));
-                values.push(json!({"run": run, "pipeline": record.pipeline, "outcome": outcome, "counts": counts}));
+                let (pipeline, date) = (&record.pipeline, &record.date);
+                let counted = crate::reporter::counted(&counts);
+                lines.push(format!("{run}  {pipeline}  {date}  {outcome}  {counted}"));
+                values.push(json!({
+                    "run": run, "pipeline": pipeline, "date": date, "outcome": outcome, "exit": exit, "counts": counts,
+                }));
             }
             if lines.is_empty() {
                 lines.push(format!("{} has no runs; what `cutout --out DIR` keeps lies in DIR/.selvedge", store.url()));

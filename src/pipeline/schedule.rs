@@ -8,8 +8,8 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Span, ToSpan};
 use std::collections::BTreeSet;
 
-/// No night further back than this is looked for.
-pub const LOOK_BACK_DAYS: i64 = 92;
+/// The greatest `max_catch_up`.
+pub const MOST_CATCH_UP: i64 = 92;
 
 /// Most days that one command runs: ten years.
 const MOST_DAYS: usize = 3660;
@@ -34,7 +34,7 @@ pub enum OnMissed {
     Ignore,
     /// The latest of them is run first; of a file without `{date}` none, as the run to come covers them all.
     Run,
-    /// Each of them is run first, oldest first, up to `max_catch_up`.
+    /// Each of them is run first, oldest first, as far back as `max_catch_up` days.
     RunAll,
 }
 
@@ -49,8 +49,8 @@ pub struct Schedule {
     pub on_missed: OnMissed,
     /// The days that have a run; every day when absent.
     pub days: Option<Vec<Weekday>>,
-    /// No more missed nights than this are run at a time.
-    pub max_catch_up: usize,
+    /// How many days back missed nights are looked for, 1 to [`MOST_CATCH_UP`].
+    pub max_catch_up: i64,
 }
 
 impl Default for Schedule {
@@ -60,7 +60,7 @@ impl Default for Schedule {
             on_overlap: OnOverlap::default(),
             on_missed: OnMissed::default(),
             days: None,
-            max_catch_up: 7,
+            max_catch_up: 14,
         }
     }
 }
@@ -83,6 +83,8 @@ pub struct CatchUp {
     pub missed: Vec<Date>,
     /// Those of them that are to be run first, oldest first.
     pub run: Vec<Date>,
+    /// The first day that was looked at, when it was missed too and the pipeline is older: there may be more.
+    pub further_back: Option<Date>,
 }
 
 /// The days that a command line asks for.
@@ -133,27 +135,29 @@ impl Schedule {
     }
 
     /// What is to be caught up on before the run of a day. Nothing counts as missed before the day on which the first known
-    /// run was begun, so a backfill of last year leaves no holes behind, and a new pipeline has missed nothing.
+    /// run was begun, so a backfill of last year leaves no holes behind, and a new pipeline has missed nothing; nor what lies
+    /// more than `max_catch_up` days back, so a night that can never succeed any more is given up in the end.
     pub fn catch_up(&self, day: Date, past: &[Past], dated: bool) -> CatchUp {
         let began = past.iter().map(|past| self.day_of(past.started)).min();
         let (OnMissed::Run | OnMissed::RunAll, Some(began)) = (self.on_missed, began) else {
             return CatchUp::default();
         };
-        let since = began.max(day.saturating_sub(LOOK_BACK_DAYS.days()));
+        let edge = day.saturating_sub(self.max_catch_up.days());
         let done: BTreeSet<Date> = past.iter().filter(|past| past.done).map(|past| past.date).collect();
-        let missed: Vec<Date> = since
+        let missed: Vec<Date> = edge
+            .max(began)
             .series(Span::new().days(1))
             .take_while(|other| *other < day)
             .filter(|other| self.has(*other) && !done.contains(other))
             .collect();
-        let most = match self.on_missed {
-            _ if !dated => 0,
-            OnMissed::Ignore => 0,
-            OnMissed::Run => 1,
-            OnMissed::RunAll => self.max_catch_up,
+        let run = match self.on_missed {
+            _ if !dated => Vec::new(),
+            OnMissed::Ignore => Vec::new(),
+            OnMissed::Run => missed.last().copied().into_iter().collect(),
+            OnMissed::RunAll => missed.clone(),
         };
-        let run = missed[missed.len().saturating_sub(most)..].to_vec();
-        CatchUp { missed, run }
+        let further_back = missed.first().copied().filter(|first| *first == edge && began < edge);
+        CatchUp { missed, run, further_back }
     }
 
     fn has(&self, day: Date) -> bool {
@@ -199,10 +203,10 @@ pub fn read(section: &Section<'_>) -> Result<Schedule, Error> {
         schedule.days = Some(words.iter().map(day).collect::<Result<_, _>>()?);
     }
     if let Some(most) = section.number("max_catch_up")? {
-        if !(1..=LOOK_BACK_DAYS as u64).contains(&most) {
-            return Err(section.error_at("max_catch_up", format!("is to be from 1 to {LOOK_BACK_DAYS}")));
-        }
-        schedule.max_catch_up = most as usize;
+        schedule.max_catch_up = i64::try_from(most)
+            .ok()
+            .filter(|most| (1..=MOST_CATCH_UP).contains(most))
+            .ok_or_else(|| section.error_at("max_catch_up", format!("is to be from 1 to {MOST_CATCH_UP}")))?;
     }
     section.finish()?;
     Ok(schedule)
@@ -306,11 +310,19 @@ mod tests {
         let asked = |on_missed, dated| berlin(on_missed).catch_up(day("2026-10-26"), &runs, dated);
         assert_eq!(asked(OnMissed::Ignore, true), CatchUp::default());
         let latest = days("2026-10-25");
-        assert_eq!(asked(OnMissed::Run, true), CatchUp { missed: missed.clone(), run: latest });
-        assert_eq!(asked(OnMissed::RunAll, true), CatchUp { missed: missed.clone(), run: missed.clone() });
-        assert_eq!(asked(OnMissed::Run, false), CatchUp { missed: missed.clone(), run: Vec::new() });
-        let two = Schedule { max_catch_up: 2, ..berlin(OnMissed::RunAll) };
-        assert_eq!(two.catch_up(day("2026-10-26"), &runs, true).run, days("2026-10-24 2026-10-25"));
+        assert_eq!(asked(OnMissed::Run, true), CatchUp { missed: missed.clone(), run: latest, further_back: None });
+        assert_eq!(
+            asked(OnMissed::RunAll, true),
+            CatchUp { missed: missed.clone(), run: missed.clone(), further_back: None }
+        );
+        assert_eq!(
+            asked(OnMissed::Run, false),
+            CatchUp { missed: missed.clone(), run: Vec::new(), further_back: None }
+        );
+        let two = Schedule { max_catch_up: 2, ..berlin(OnMissed::RunAll) }.catch_up(day("2026-10-26"), &runs, true);
+        let nights = days("2026-10-24 2026-10-25");
+        let further_back = Some(day("2026-10-24"));
+        assert_eq!(two, CatchUp { missed: nights.clone(), run: nights, further_back });
         let weekdays = vec![Weekday::Monday, Weekday::Friday];
         let some = Schedule { days: Some(weekdays), ..berlin(OnMissed::RunAll) };
         assert_eq!(some.catch_up(day("2026-10-26"), &runs, true).missed, days("2026-10-23"));

@@ -7,7 +7,7 @@ use crate::cancel::Cancel;
 use crate::clock::Timestamp;
 use crate::event::{Level, note};
 use crate::pipeline::Pipeline;
-use crate::pipeline::schedule::{LOOK_BACK_DAYS, OnOverlap, Past};
+use crate::pipeline::schedule::{MOST_CATCH_UP, OnOverlap, Past};
 use crate::stage;
 use crate::storage::Store;
 use futures::{StreamExt, TryStreamExt};
@@ -64,7 +64,7 @@ fn pause(cancel: &Cancel, time: Duration) -> Result<(), Error> {
 
 /// The runs of a pipeline that were begun recently enough to count, in no order.
 pub fn past(store: &Store, pipeline: &str, now: Timestamp) -> Result<Vec<Past>, Error> {
-    let since = Timestamp::from_second(now.as_second().saturating_sub((LOOK_BACK_DAYS + 2) * 24 * 3600));
+    let since = Timestamp::from_second(now.as_second().saturating_sub((MOST_CATCH_UP + 2) * 24 * 3600));
     // A run's name begins with its start, so that older ones need not be read.
     let since = since.unwrap_or(Timestamp::MIN).strftime("%Y%m%dT%H%M%S").to_string();
     let runs = state::runs(store)?.into_iter().filter(|run| run.as_str() >= since.as_str());

@@ -118,6 +118,8 @@ fn idle_for_three_days(on_missed: &str, input: &str) -> (TempDir, [String; 4]) {
 #[test]
 fn missed_nights_are_caught_up_on_oldest_first_and_once() {
     let (place, days_) = idle_for_three_days("run_all", "in/{date}/");
+    let plan = json(place.path(), 0, &["plan", "night.toml"]);
+    assert_eq!((&plan["missed"], &plan["date"]), (&value!(days_[1..3]), &value!(days_[3])));
     let caught = json(place.path(), 0, &["run", "night.toml"]);
     assert_eq!(caught["missed"], value!(days_[1..3]));
     assert_eq!(days(&caught), days_[1..]);
@@ -132,13 +134,25 @@ fn missed_nights_are_caught_up_on_oldest_first_and_once() {
 }
 
 #[test]
+fn a_missed_night_that_fails_again_does_not_keep_tonight_from_its_run() {
+    let (place, days_) = idle_for_three_days("run_all", "in/{date}/");
+    fs::remove_dir_all(place.path().join("in").join(&days_[1])).unwrap();
+    let output = end(place.path(), &["run", "night.toml", "--json"]);
+    let caught: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((days(&caught), &caught["not_run"]), (days_[1..].iter().map(String::as_str).collect(), &value!([])));
+    let exits: Vec<i64> = caught["runs"].as_array().unwrap().iter().map(|run| run["exit"].as_i64().unwrap()).collect();
+    assert!(exits[0] != 0 && exits[1..] == [0, 0] && code(&output) == exits[0] as i32, "{caught}");
+    assert_eq!(json(place.path(), code(&output), &["run", "night.toml"])["missed"], value!([days_[1]]));
+}
+
+#[test]
 fn of_missed_nights_the_latest_alone_is_run_and_the_others_are_named() {
     let (place, days_) = idle_for_three_days("run", "in/{date}/");
     let told = end(place.path(), &["run", "night.toml", "--json"]);
     let caught: Value = serde_json::from_slice(&told.stdout).unwrap();
     assert_eq!((days(&caught), &caught["missed"]), (vec![days_[2].as_str(), &days_[3]], &value!(days_[1..3])));
     let stderr = String::from_utf8_lossy(&told.stderr).into_owned();
-    assert!(stderr.contains(&format!("left: {}", days_[1])), "{stderr}");
+    assert!(stderr.contains(&format!("left to `run --date`: {}", days_[1])), "{stderr}");
 }
 
 #[test]
@@ -165,7 +179,8 @@ fn a_run_that_meets_another_is_skipped_where_the_file_says_so() {
 
 /// Starts a run and gives it back once it says that it waits, along with what it says from there on.
 fn waiting(place: &Path) -> (Child, impl Iterator<Item = String>) {
-    let mut child = selvedge(place, &["run", "night.toml"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut run = selvedge(place, &["run", "night.toml"]);
+    let mut child = run.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let told = lines.by_ref().find(|line| line.starts_with("waiting"));
     assert!(told.is_some_and(|line| line.contains("the-first")));

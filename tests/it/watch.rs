@@ -36,10 +36,10 @@ struct Server {
 }
 
 impl Server {
-    fn start(answers: &[u16]) -> Self {
+    fn start(answers: &'static [u16]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let mut answers = answers.to_vec().into_iter();
+        let mut answers = answers.iter().copied();
         let thread = std::thread::spawn(move || {
             let mut requests = Vec::new();
             for stream in listener.incoming() {
@@ -228,6 +228,34 @@ fn a_run_that_meets_another_is_told_and_leaves_the_figures_of_the_last() {
 }
 
 #[test]
+fn the_end_of_an_array_job_is_told_and_a_new_file_learns_the_last_success_from_the_store() {
+    let place = watched("");
+    let first = json(place.path(), 0, &["run", "night.toml"]);
+    fs::write(place.path().join("in/a/broken.jpg"), b"no photo").unwrap();
+    let server = Server::start(&[]);
+    let toml = place.path().join("night.toml");
+    let text = fs::read_to_string(&toml).unwrap();
+    let more = format!("[watch]\npush = \"http://{0}/gate\"\nwebhook = \"http://{0}/hook\"", server.address);
+    fs::write(&toml, text.replace("[watch]", &more)).unwrap();
+    let array =
+        |words: &[&str]| selvedge(place.path(), words).env("NO_PROXY", "127.0.0.1").arg("--json").output().unwrap();
+    let frozen: Value = serde_json::from_slice(&array(&["plan", "night.toml", "--freeze"]).stdout).unwrap();
+    let url = frozen["url"].as_str().unwrap();
+    assert_eq!(code(&array(&["work", "--run", url, "--shard", "0/1"])), 0);
+    let finished = array(&["finish", "--run", url]);
+    assert_eq!(code(&finished), 1, "more is quarantined than allowed: {}", stderr(&finished));
+    let mut requests = server.stop();
+    requests.sort_by(|a, b| a.line.cmp(&b.line));
+    let [hook, push] = &requests[..] else { panic!("only the end is told: {requests:?}") };
+    assert_eq!((&hook.json()["run"], &hook.json()["result"]), (&frozen["run"], &value!("failed")));
+    let figures = figures(std::str::from_utf8(&push.body).unwrap());
+    let ended: jiff::Timestamp = first["ended"].as_str().unwrap().parse().unwrap();
+    let success = figures["selvedge_last_success_timestamp_seconds{pipeline=\"night\"}"];
+    assert_eq!(success, ended.as_millisecond() as f64 / 1000.0);
+    assert!(!figures.keys().any(|series| series.contains("_total")), "without a file nothing is counted on");
+}
+
+#[test]
 fn a_webhook_is_tried_again_where_that_can_help_and_its_secret_is_never_told() {
     for (answers, tries, arrives) in [(&[503, 500][..], 3, true), (&[503, 429, 500], 3, false), (&[404], 1, false)] {
         let server = Server::start(answers);
@@ -333,6 +361,7 @@ fn a_run_that_was_told_to_stop_says_so_to_those_who_watch() {
     let held = lock::acquire(&store(&place.path().join("store")), "night", "the-first", &Cancel::default()).unwrap();
     let mut child = selvedge(place.path(), &["run", "night.toml"])
         .env("NO_PROXY", "127.0.0.1")
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();

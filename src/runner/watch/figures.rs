@@ -208,9 +208,32 @@ fn unescaped(text: &str) -> Option<(String, &str)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
     use super::*;
+    use crate::runner::state::StageEnd;
     use proptest::prelude::*;
+
+    #[test]
+    fn speed_and_cost_are_told_where_they_are_known() {
+        let work = serde_json::json!({
+            "images_per_second": 3.5, "cpu_seconds": 12, "network_cpu_share": 0.75, "cost_per_1000": 0.02, "bottleneck": "predict",
+        });
+        let stage = StageEnd { name: "cut \"out\"".to_owned(), work: Some(work), ..StageEnd::default() };
+        let end: End = serde_json::from_value(serde_json::json!({
+            "schema": "run/1.1", "owner": "", "pipeline": "p", "outcome": "done", "ended": "2026-11-23T00:00:00Z",
+            "counts": Counts::default(), "stages": {}, "artifacts": [], "error": null, "stage_results": [stage],
+        }))
+        .unwrap();
+        let text = render(&after(&[], &end, true, true, None, false));
+        for line in ["images_per_second", "cpu_seconds", "network_cpu_share", "cost_per_1000_images"]
+            .iter()
+            .zip([3.5, 12.0, 0.75, 0.02])
+        {
+            let line = format!("selvedge_last_run_{}{{pipeline=\"p\",stage=\"cut \\\"out\\\"\"}} {}\n", line.0, line.1);
+            assert!(text.contains(&line), "{line}{text}");
+        }
+    }
 
     proptest! {
         #[test]
