@@ -191,6 +191,7 @@ fn a_run_that_fails_is_told_as_one_and_figures_go_on_from_run_to_run() {
     assert_eq!(of(&second, success), of(&first, success));
     assert!(of(&second, last) > of(&first, last));
     assert_eq!(of(&second, "selvedge_last_run_exit_code"), 1.0);
+    assert_eq!((of(&first, "selvedge_quarantined_items"), of(&second, "selvedge_quarantined_items")), (0.0, 1.0));
     for (result, runs) in [("done", 1.0), ("failed", 1.0)] {
         assert_eq!(second[&format!("selvedge_runs_total{{pipeline=\"night\",result=\"{result}\"}}")], runs);
     }
@@ -406,6 +407,20 @@ fn the_page_about_outcomes_names_every_field_and_no_other() {
         named.sort();
         keys.sort();
         assert_eq!(named, keys, "{heading}");
+    }
+}
+
+#[test]
+fn the_page_about_watching_names_every_figure_and_every_setting() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/watching.md")).unwrap();
+    for (name, ..) in selvedge::runner::watch::figures::FAMILIES {
+        assert!(page.contains(&format!("| `{name}")), "{name}");
+    }
+    // A key that is not known is told with all that are.
+    let refused = stderr(&run(watched("xxxxxxxxxxxxxxxxxxxxxxx = 1").path()));
+    let known = refused.split_once("known are ").unwrap().1.trim().split(", ");
+    for key in known {
+        assert!(page.contains(&format!("| `{key}`")), "{key}");
     }
 }
 

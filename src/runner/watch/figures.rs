@@ -77,7 +77,7 @@ pub fn after(
     if let Some(time) = if success { Some(seconds(end.ended)) } else { last_success } {
         set(&mut samples, LAST_SUCCESS, &[pipeline], |_| time);
     }
-    if success {
+    if end.outcome == "done" {
         let standing = end.standing_quarantined + end.counts.quarantined;
         set(&mut samples, QUARANTINED, &[pipeline], |_| standing as f64);
     }
