@@ -30,7 +30,8 @@ pub struct Global {
     /// Threads to keep busy; all that this process may use unless given.
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<usize>,
-    /// An option of the stores, such as endpoint=http://localhost:9000; see `selvedge doctor --help`.
+    /// An option of the stores, such as endpoint=http://localhost:9000, besides those in SELVEDGE_STORE_OPTIONS
+    /// (KEY=VALUE,KEY=VALUE); see `selvedge doctor --help`.
     #[arg(long = "store-option", global = true, value_name = "KEY=VALUE")]
     pub store_options: Vec<String>,
 }
@@ -101,8 +102,9 @@ pub struct PipelineRef {
     /// Give a parameter of the file another value.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub sets: Vec<String>,
-    /// The day that {date} stands for; today (UTC) unless given.
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    /// The day that {date} stands for: YYYY-MM-DD, today or yesterday by the schedule's time zone; `run` also takes A..B, one
+    /// run a day. Today unless given.
+    #[arg(long, value_name = "DATE")]
     pub date: Option<String>,
 }
 
@@ -112,6 +114,9 @@ pub struct RunArgs {
     /// The pipeline.
     #[command(flatten)]
     pub pipeline: PipelineRef,
+    /// With several days: go on with the next one when a run fails.
+    #[arg(long)]
+    pub keep_going: bool,
     /// Take up no more items than this in each stage.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,

@@ -3,7 +3,7 @@
 
 use super::args::CutoutArgs;
 use super::stages::alone;
-use super::{Answer, Desk, Exit, Refusal, runs};
+use super::{Answer, Desk, Exit, Refusal, nights};
 use crate::id;
 use crate::image::product::Form;
 use crate::outcome::{Counts, Outcome, Reason};
@@ -45,7 +45,7 @@ pub fn cutout(args: &CutoutArgs, desk: &Desk) -> Result<Answer, Refusal> {
         cancel: desk.cancel.clone(),
     };
     let store = desk.store(&location)?;
-    Ok(runs::summarised(&runner::run(&pipeline, &store, &settings)?, &store))
+    Ok(nights::summarised(&runner::run(&pipeline, &store, &settings).result?, store.url()))
 }
 
 fn settings(args: &CutoutArgs, desk: &Desk) -> Result<Settings, Refusal> {

@@ -5,9 +5,9 @@ mod args;
 mod cutout;
 mod doctor;
 mod evaluate;
-mod exit;
 mod model;
 mod model_args;
+mod nights;
 mod runs;
 mod stages;
 mod train;
@@ -19,7 +19,7 @@ use crate::storage::{Options, Store};
 use crate::{reporter, runner};
 use args::{Cli, Command, Global, Log};
 use clap::Parser;
-use exit::Exit;
+use runner::Exit;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::process::ExitCode;
@@ -126,9 +126,14 @@ fn hush_decoders() {
 fn begin(cli: &Cli, threads: usize) -> Result<(Desk, tokio::runtime::Runtime), Refusal> {
     let mut options = Options::default();
     let mut store_options = Vec::new();
-    for option in &cli.global.store_options {
+    // What the environment says comes first, so that the command line has the last word.
+    let environment = std::env::var("SELVEDGE_STORE_OPTIONS").unwrap_or_default();
+    let environment = environment.split(',').map(str::trim).filter(|option| !option.is_empty());
+    let environment = environment.map(|option| ("SELVEDGE_STORE_OPTIONS", option));
+    let given = cli.global.store_options.iter().map(|option| ("--store-option", option.as_str()));
+    for (place, option) in environment.chain(given) {
         let (key, value) = option.split_once('=').ok_or_else(|| {
-            Refusal::usage(format!("--store-option {option}: write KEY=VALUE, such as endpoint=http://localhost:9000"))
+            Refusal::usage(format!("{place} {option}: write KEY=VALUE, such as endpoint=http://localhost:9000"))
         })?;
         options.set(key, value)?;
         store_options.push((key.to_owned(), value.to_owned()));
@@ -195,12 +200,12 @@ fn name(command: &Command) -> &'static str {
 
 fn answer(command: Command, desk: &Desk) -> Result<Answer, Refusal> {
     match command {
-        Command::Run(args) => runs::run(&args, desk),
+        Command::Run(args) => nights::run(&args, desk),
         Command::Plan(args) => runs::plan(&args, desk),
         Command::Work(args) => runs::work(&args, desk),
         Command::Finish(args) => runs::finish(&args, desk),
         Command::Runs(args) => runs::runs(&args, desk),
-        Command::Retry(args) => runs::retry(&args, desk),
+        Command::Retry(args) => nights::retry(&args, desk),
         Command::Gc(args) => runs::gc(&args, desk),
         Command::Ingest(args) => stages::ingest(&args, desk),
         Command::Merge(args) => stages::merge(&args, desk),
@@ -219,7 +224,12 @@ fn answer(command: Command, desk: &Desk) -> Result<Answer, Refusal> {
 /// Results go to stdout, errors to stderr; with `--json` the one object on stdout says either.
 fn print(global: &Global, command: &str, result: &Result<Answer, Refusal>) {
     // Nobody reads the stream any more: there is nobody left to tell.
-    if let Err(Refusal(_, text)) = result {
+    let error = match result {
+        Err(Refusal(_, text)) => Some(text.as_str()),
+        // A run that failed leaves more to tell than its error.
+        Ok(answer) => answer.fields.get("error").and_then(Value::as_str).filter(|_| answer.exit != Exit::Done),
+    };
+    if let Some(text) = error {
         let line = match global.log {
             Log::Json => json!({"event": "error", "text": text}).to_string(),
             Log::Auto | Log::Plain | Log::Quiet => format!("error: {text}"),

@@ -1,47 +1,18 @@
-//! The commands about runs of a pipeline. Must not know what a stage does.
+//! The commands about runs that are planned, shared out, listed and tidied. Must not know what a stage does.
 
-use super::args::{GcArgs, PipelineRef, PlanArgs, RetryArgs, RunArgs, RunRef, RunsCommand, WorkArgs};
+use super::args::{GcArgs, PlanArgs, RunRef, RunsCommand, WorkArgs};
+use super::nights::{self, Draft, finished, open, variable};
 use super::{Answer, Desk, Exit, Refusal};
-use crate::clock;
-use crate::outcome::Reason;
 use crate::pipeline::plan::Retry;
 use crate::pipeline::{Given, Pipeline};
-use crate::runner::{self, Share, Summary, gc, preview, state};
+use crate::runner::{self, Share, gc, preview, state};
 use crate::storage::Store;
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-fn read(from: &PipelineRef, desk: &Desk) -> Result<Pipeline, Refusal> {
-    let mut sets = BTreeMap::new();
-    for set in &from.sets {
-        let (name, value) =
-            set.split_once('=').ok_or_else(|| Refusal::usage(format!("--set {set}: write NAME=VALUE")))?;
-        sets.insert(name.to_owned(), value.to_owned());
-    }
-    let date = match &from.date {
-        Some(date) => {
-            date.parse::<jiff::civil::Date>().map_err(|error| Refusal::usage(format!("--date {date}: {error}")))?
-        }
-        None => clock::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
-    };
-    let date = date.to_string();
-    let given = Given { sets: &sets, date: &date, environment: variable, store_options: &desk.store_options };
-    Ok(Pipeline::read(&from.pipeline, &given)?)
-}
-
-/// The pipeline's store.
-fn open(pipeline: &Pipeline, desk: &Desk) -> Result<Store, Refusal> {
-    Ok(Store::open(&pipeline.store, &pipeline.options, desk.handle.clone())?)
-}
-
-fn settings(pipeline: &Pipeline, desk: &Desk, retry: Retry, limit: Option<u64>) -> runner::Settings {
+pub(super) fn settings(pipeline: &Pipeline, desk: &Desk, retry: Retry, limit: Option<u64>) -> runner::Settings {
     runner::Settings {
         retry,
         limit,
@@ -51,61 +22,10 @@ fn settings(pipeline: &Pipeline, desk: &Desk, retry: Retry, limit: Option<u64>) 
     }
 }
 
-/// `run`
-pub fn run(args: &RunArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let pipeline = read(&args.pipeline, desk)?;
-    let store = open(&pipeline, desk)?;
-    let summary = runner::run(&pipeline, &store, &settings(&pipeline, desk, Retry::Transient, args.limit))?;
-    Ok(summarised(&summary, &store))
-}
-
-/// `retry`
-pub fn retry(args: &RetryArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let reason = match &args.reason {
-        Some(code) => Some(Reason::from_code(code).ok_or_else(|| {
-            let hint = crate::pipeline::nearest(code, Reason::ALL.iter().map(|reason| reason.code()));
-            Refusal::usage(format!("--reason {code}: there is no such reason{hint}"))
-        })?),
-        None => None,
-    };
-    let pipeline = read(&args.pipeline, desk)?;
-    let store = open(&pipeline, desk)?;
-    let summary = runner::run(&pipeline, &store, &settings(&pipeline, desk, Retry::Quarantined(reason), None))?;
-    Ok(summarised(&summary, &store))
-}
-
-/// What a run came to, for people and as JSON.
-pub fn summarised(summary: &Summary, store: &Store) -> Answer {
-    let exit = Exit::of_counts(&summary.counts, !summary.over_limit.is_empty());
-    let mut text = String::new();
-    for (stage, line) in &summary.stages {
-        let _ = writeln!(text, "{stage:>12}: {line}");
-    }
-    for stage in &summary.over_limit {
-        let _ = writeln!(text, "{stage}: more items are quarantined than max_quarantine allows");
-    }
-    if summary.nothing_to_do {
-        text.push_str("nothing to do: everything is made already\n");
-    } else {
-        for artifact in &summary.artifacts {
-            let _ = writeln!(text, "made {artifact}");
-        }
-    }
-    let _ = writeln!(text, "run {} ({})", summary.run, exit.word());
-    let fields = json!({
-        "run": summary.run,
-        "stages": summary.stages.iter().cloned().collect::<BTreeMap<_, _>>(),
-        "output": store.url(),
-        "artifacts": summary.artifacts,
-        "nothing_to_do": summary.nothing_to_do,
-        "standing_quarantined": summary.standing_quarantined,
-    });
-    Answer { exit, counts: summary.counts, text, fields }
-}
-
 /// `plan`
 pub fn plan(args: &PlanArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let pipeline = read(&args.pipeline, desk)?;
+    let draft = Draft::read(&args.pipeline)?;
+    let pipeline = draft.single(&args.pipeline, desk)?;
     let store = open(&pipeline, desk)?;
     let settings = settings(&pipeline, desk, Retry::Transient, args.limit);
     if let Some(item) = &args.why {
@@ -117,9 +37,14 @@ pub fn plan(args: &PlanArgs, desk: &Desk) -> Result<Answer, Refusal> {
         let url = format!("{}/{}", store.url(), state::folder(&run));
         return Ok(Answer::new(Exit::Done, url.clone()).with(json!({"run": run, "url": url})));
     }
+    let caught = nights::before(&draft, &args.pipeline, &pipeline, desk)?;
     let previews = preview::preview(&pipeline, &store, &settings)?;
-    let lines: Vec<String> = previews.iter().map(|stage| format!("{:>12}: {}", stage.stage, stage.summary)).collect();
-    Ok(Answer::new(Exit::Done, lines.join("\n")).with(json!({"stages": previews})))
+    let stages = previews.iter().map(|stage| format!("{:>12}: {}", stage.stage, stage.summary));
+    let first = (!caught.missed.is_empty()).then(|| nights::about(&caught, pipeline.dated));
+    let lines: Vec<String> = first.into_iter().chain(stages).collect();
+    let missed: Vec<String> = caught.missed.iter().map(ToString::to_string).collect();
+    let fields = json!({"date": pipeline.date, "missed": missed, "stages": previews});
+    Ok(Answer::new(Exit::Done, lines.join("\n")).with(fields))
 }
 
 /// A run by its URL: its store and its record.
@@ -162,8 +87,7 @@ pub fn work(args: &WorkArgs, desk: &Desk) -> Result<Answer, Refusal> {
 pub fn finish(args: &RunRef, desk: &Desk) -> Result<Answer, Refusal> {
     let (store, record, pipeline) = frozen(args, desk)?;
     let settings = settings(&pipeline, desk, Retry::Transient, None);
-    let summary = runner::finish_array(&pipeline, &store, &settings, &record.run)?;
-    Ok(summarised(&summary, &store))
+    Ok(finished(&pipeline, &store, desk, &settings, &record.run))
 }
 
 /// `runs list|show`
@@ -180,10 +104,15 @@ pub fn runs(command: &RunsCommand, desk: &Desk) -> Result<Answer, Refusal> {
                     continue;
                 };
                 let end: Option<state::End> = state::read(&store, &format!("{}/outcome.json", state::folder(run)))?;
-                let outcome = end.as_ref().map_or("unfinished", |end| end.outcome.as_str());
+                let outcome = end.as_ref().map_or("unfinished", |end| end.result.as_deref().unwrap_or(&end.outcome));
+                let exit = end.as_ref().and_then(|end| end.exit);
                 let counts = end.as_ref().map(|end| end.counts).unwrap_or_default();
-                lines.push(format!("{run}  {}  {outcome}  {}", record.pipeline, crate::reporter::counted(&counts)));
-                values.push(json!({"run": run, "pipeline": record.pipeline, "outcome": outcome, "counts": counts}));
+                let (pipeline, date) = (&record.pipeline, &record.date);
+                let counted = crate::reporter::counted(&counts);
+                lines.push(format!("{run}  {pipeline}  {date}  {outcome}  {counted}"));
+                values.push(json!({
+                    "run": run, "pipeline": pipeline, "date": date, "outcome": outcome, "exit": exit, "counts": counts,
+                }));
             }
             if lines.is_empty() {
                 lines.push(format!("{} has no runs; what `cutout --out DIR` keeps lies in DIR/.selvedge", store.url()));

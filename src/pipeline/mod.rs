@@ -7,17 +7,21 @@ mod limit;
 pub mod pairs;
 mod params;
 pub mod plan;
+pub mod schedule;
 mod section;
 mod spec;
 mod training;
+pub mod watch;
 pub mod words;
 
 pub use error::Error;
 pub use evaluation::{Comparison, Evaluation};
 pub use limit::Limit;
 pub use params::Params;
+pub use schedule::Schedule;
 pub use spec::{Given, Kind, Limits, Pipeline, StageSpec};
 pub use training::{ComputeOn, InitFrom, Network, Training, network};
+pub use watch::Watch;
 
 /// `, did you mean X?` when a known word is near the one given; else the list of known words.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {

@@ -1,6 +1,7 @@
 //! What `{name}` and `${NAME}` in a pipeline file stand for. Must not know which setting a text belongs to.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Values for `{name}` (from `[params]`, `--set` and the run's date) and `${NAME}` (from the environment).
 pub struct Params {
@@ -8,9 +9,16 @@ pub struct Params {
     pub named: BTreeMap<String, String>,
     /// How to look an environment variable up.
     pub environment: fn(&str) -> Option<String>,
+    /// The names that were filled in so far.
+    pub used: RefCell<BTreeSet<String>>,
 }
 
 impl Params {
+    /// Parameters of which none was filled in yet.
+    pub fn new(named: BTreeMap<String, String>, environment: fn(&str) -> Option<String>) -> Self {
+        Self { named, environment, used: RefCell::default() }
+    }
+
     /// Fills a text in; `{{` and `}}` stand for the braces themselves. The error says what is missing, never a value.
     pub fn fill(&self, text: &str) -> Result<String, String> {
         let mut filled = String::with_capacity(text.len());
@@ -34,6 +42,7 @@ impl Params {
                     format!("no parameter is called {name}{hint}; declare it in [params] or give --set {name}=…")
                 };
                 filled.push_str(self.named.get(name).ok_or_else(unknown)?);
+                self.used.borrow_mut().insert(name.to_owned());
                 rest = after;
             } else {
                 filled.push_str(&tail[..1]);
@@ -51,7 +60,7 @@ mod tests {
 
     fn params() -> Params {
         let named = BTreeMap::from([("date".to_owned(), "2026-11-23".to_owned())]);
-        Params { named, environment: |name| (name == "HOME_BUCKET").then(|| "s3://b".to_owned()) }
+        Params::new(named, |name| (name == "HOME_BUCKET").then(|| "s3://b".to_owned()))
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The pipeline file as checked settings. Passes: syntax, parameters, keys and types, then what only makes sense together.
 //! Must not open a store.
 
+use super::schedule::{self, OnMissed};
 use super::section::{Section, Source};
-use super::{Comparison, Error, Evaluation, Limit, Params, Training, cutouts, evaluation, training, words};
+use super::{
+    Comparison, Error, Evaluation, Limit, Params, Schedule, Training, Watch, cutouts, evaluation, training, watch, words,
+};
 use crate::predict;
 use crate::runtime::SessionSettings;
 use crate::stage::{cutout, ingest, merge, split};
@@ -23,6 +26,12 @@ pub struct Pipeline {
     pub limits: Limits,
     /// Its stages in the order they run.
     pub stages: Vec<StageSpec>,
+    /// Which day a run belongs to, and what it does about missed nights and other runs.
+    pub schedule: Schedule,
+    /// Who is told of a run's end.
+    pub watch: Watch,
+    /// Whether anything in the file depends on `{date}`.
+    pub dated: bool,
     /// The file's name.
     pub file: String,
     /// The file's text, secrets still as `${NAME}`.
@@ -141,6 +150,9 @@ impl Pipeline {
             options: options.clone(),
             limits: Limits::default(),
             stages: Vec::new(),
+            schedule: Schedule::default(),
+            watch: Watch::default(),
+            dated: false,
             file: name.to_owned(),
             text: String::new(),
             date: String::new(),
@@ -148,10 +160,22 @@ impl Pipeline {
         }
     }
 
-    /// Reads a file.
-    pub fn read(file: &Path, given: &Given<'_>) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(file).map_err(|cause| Error::Unreadable { file: file.to_owned(), cause })?;
-        Self::parse(file, &text, given)
+    /// Reads a file's text; it is parsed for one date after the other from what was read once.
+    pub fn text(file: &Path) -> Result<String, Error> {
+        std::fs::read_to_string(file).map_err(|cause| Error::Unreadable { file: file.to_owned(), cause })
+    }
+
+    /// The schedule alone, which says what day it is before anything that uses `{date}` can be read.
+    pub fn schedule(file: &Path, text: &str, environment: fn(&str) -> Option<String>) -> Result<Schedule, Error> {
+        let root = toml::de::DeTable::parse(text)
+            .map_err(|error| Error::Syntax { file: file.to_owned(), detail: error.to_string() })?;
+        let root = root.into_inner();
+        let params = Params::new(BTreeMap::new(), environment);
+        let source = Source { file, text, params: &params };
+        match Section::new(&source, "pipeline", 0, &root).section("schedule")? {
+            Some(section) => schedule::read(&section),
+            None => Ok(Schedule::default()),
+        }
     }
 
     /// Reads a file's text.
@@ -161,7 +185,7 @@ impl Pipeline {
             .map_err(|error| Error::Syntax { file: file.to_owned(), detail: error.to_string() })?;
         let root = root.into_inner();
         let named = BTreeMap::from([("date".to_owned(), date.to_owned())]);
-        let params = Params { named, environment };
+        let params = Params::new(named, environment);
         let source = Source { file, text, params: &params };
         let mut named = params.named.clone();
         if let Some(declared) = Section::new(&source, "pipeline", 0, &root).section("params")? {
@@ -177,7 +201,8 @@ impl Pipeline {
             }
             named.insert(name.clone(), value.clone());
         }
-        let mut params = Params { named, environment };
+        let declared = params.used.into_inner();
+        let mut params = Params::new(named, environment);
         let source = Source { file, text, params: &params };
         if let Some(store) = Section::new(&source, "pipeline", 0, &root).text("store")? {
             params.named.insert("store".to_owned(), store);
@@ -188,6 +213,12 @@ impl Pipeline {
         pipeline.text = text.to_owned();
         date.clone_into(&mut pipeline.date);
         pipeline.sets.clone_from(sets);
+        pipeline.dated = declared.contains("date") || params.used.borrow().contains("date");
+        if pipeline.schedule.on_missed == OnMissed::RunAll && !pipeline.dated {
+            let text = "on_missed = \"run_all\" needs {date} somewhere in the file: without it one run covers every night that \
+                        was missed; write on_missed = \"run\"";
+            return Err(Error::Parameter(format!("{}: [schedule] {text}", file.display())));
+        }
         Ok(pipeline)
     }
 }
@@ -215,6 +246,8 @@ fn whole(root: &Section<'_>, store_options: &[(String, String)]) -> Result<Pipel
         limits.threads = section.number("threads")?.map(|threads| threads as usize).filter(|threads| *threads > 0);
         section.finish()?;
     }
+    let schedule = root.section("schedule")?.map(|section| schedule::read(&section)).transpose()?.unwrap_or_default();
+    let watch = root.section("watch")?.map(|section| watch::read(&section)).transpose()?.unwrap_or_default();
     let mut stages: Vec<StageSpec> = Vec::new();
     for section in root.sections("stage")? {
         let stage = stage(&section, &options)?;
@@ -231,8 +264,8 @@ fn whole(root: &Section<'_>, store_options: &[(String, String)]) -> Result<Pipel
     if stages.is_empty() {
         return Err(root.error("has no stage; add a [[stage]] with a kind"));
     }
-    let (file, text, date, sets) = Default::default();
-    Ok(Pipeline { name, store, options, limits, stages, file, text, date, sets })
+    let (file, text, date, sets, dated) = Default::default();
+    Ok(Pipeline { name, store, options, limits, stages, schedule, watch, dated, file, text, date, sets })
 }
 
 fn limit(section: &Section<'_>) -> Result<Option<Limit>, Error> {

@@ -57,17 +57,30 @@ enum Verdict {
     Held,
 }
 
+/// Who holds the lock now, if anybody does.
+pub fn held_by(store: &Store, pipeline: &str) -> Result<Option<Holder>, Error> {
+    let folder = format!("locks/{pipeline}");
+    match highest(store, &folder)? {
+        Some(epoch) => holder(store, &folder, epoch),
+        None => Ok(None),
+    }
+}
+
+fn holder(store: &Store, folder: &str, epoch: u64) -> Result<Option<Holder>, Error> {
+    let key = format!("{folder}/{}", file(epoch));
+    let bytes = store.wait(store.get(&key))?;
+    let holder: Holder = parse(&key, &bytes)?;
+    Ok((verdict(store, folder, epoch, &holder)? == Verdict::Held).then_some(holder))
+}
+
 /// Takes the lock, or says who holds it.
 pub fn acquire(store: &Store, pipeline: &str, run: &str, cancel: &Cancel) -> Result<Lock, Error> {
     let folder = format!("locks/{pipeline}");
     let highest = highest(store, &folder)?;
-    if let Some(epoch) = highest {
-        let key = format!("{folder}/{}", file(epoch));
-        let bytes = store.wait(store.get(&key))?;
-        let holder: Holder = parse(&key, &bytes)?;
-        if verdict(store, &folder, epoch, &holder)? == Verdict::Held {
-            return Err(Error::Busy { pipeline: pipeline.to_owned(), holder: Box::new(holder) });
-        }
+    if let Some(epoch) = highest
+        && let Some(holder) = holder(store, &folder, epoch)?
+    {
+        return Err(Error::Busy { pipeline: pipeline.to_owned(), holder: Box::new(holder) });
     }
     let epoch = highest.unwrap_or(0) + 1;
     let holder = myself(run);

@@ -2,7 +2,9 @@
 //! shard of it, and a finish; an array job does the same three things in other processes. Must not know terminals.
 
 pub mod cores;
+mod end;
 mod error;
+mod exit;
 mod fold;
 mod freeze;
 pub mod gc;
@@ -11,15 +13,19 @@ mod ledger;
 pub mod lock;
 mod models;
 pub mod preview;
+pub mod schedule;
 pub mod state;
 mod tables;
+pub mod watch;
 pub mod work;
 
+pub use end::{Ended, refused};
 pub use error::Error;
+pub use exit::Exit;
 pub use tables::{run as table_stage, stats_settings};
 pub use work::Share;
 
-use crate::cancel::{Cancel, Cause};
+use crate::cancel::Cancel;
 use crate::event::{Event, Events, Level, note};
 use crate::outcome::Counts;
 use crate::pipeline::plan::Retry;
@@ -28,8 +34,7 @@ use crate::stage::tables::Tables;
 use crate::stage::{self, Context, Fence, Report, cutout};
 use crate::storage::Store;
 use crate::{clock, id};
-use state::{End, Record, StagePlan};
-use std::collections::BTreeMap;
+use state::{End, Record, StageEnd, StagePlan};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -55,8 +60,8 @@ pub struct Summary {
     pub run: String,
     /// How all items ended.
     pub counts: Counts,
-    /// Stage by stage, in a line.
-    pub stages: Vec<(String, String)>,
+    /// Stage by stage, in the order they ran.
+    pub stages: Vec<StageEnd>,
     /// URLs of what was made.
     pub artifacts: Vec<String>,
     /// Stages with more quarantined items than their limit allows.
@@ -68,18 +73,32 @@ pub struct Summary {
 }
 
 /// Runs a pipeline to its end.
-pub fn run(pipeline: &Pipeline, store: &Store, settings: &Settings) -> Result<Summary, Error> {
-    // What cannot be read at all, or would be written among the photos, is refused before anything is written.
+pub fn run(pipeline: &Pipeline, store: &Store, settings: &Settings) -> Ended {
+    match begin_checked(pipeline, store, settings) {
+        Ok(begun) => conclude(pipeline, store, settings, begun),
+        Err(error) => Ended { end: None, result: Err(error) },
+    }
+}
+
+/// What cannot be read at all, or would be written among the photos, is refused before anything is written.
+fn begin_checked(pipeline: &Pipeline, store: &Store, settings: &Settings) -> Result<Begun, Error> {
     for spec in &pipeline.stages {
         if let Kind::Cutout(cutout) = &spec.kind {
             cutout::open_inputs(cutout, store.handle()).map_err(Error::of_stage(&spec.name))?;
         }
     }
-    let begun = begin(pipeline, store, settings, false)?;
-    let result = all_stages(pipeline, store, settings, &begun.record);
-    end(pipeline, store, settings, &begun.record, &result)?;
-    begun.lock.release()?;
-    result
+    begin(pipeline, store, settings, false)
+}
+
+/// Does all stages under the lock, writes the end down, and gives the lock back.
+fn conclude(pipeline: &Pipeline, store: &Store, settings: &Settings, begun: Begun) -> Ended {
+    let mut summary = Summary { run: begun.record.run.clone(), nothing_to_do: true, ..Summary::default() };
+    let result = all_stages(pipeline, store, settings, &begun.record, &mut summary);
+    let ended = end::write(pipeline, store, settings, &begun.record, summary, result);
+    match begun.lock.release() {
+        Ok(()) => ended,
+        Err(error) => Ended { result: ended.result.and(Err(error)), ..ended },
+    }
 }
 
 /// Plans a run for an array job and gives its name; nothing is worked on yet.
@@ -136,7 +155,14 @@ pub fn work_array(
 }
 
 /// Ends an array job: checks that every shard is committed, publishes, and runs the stages behind the last one with items.
-pub fn finish_array(pipeline: &Pipeline, store: &Store, settings: &Settings, run: &str) -> Result<Summary, Error> {
+pub fn finish_array(pipeline: &Pipeline, store: &Store, settings: &Settings, run: &str) -> Ended {
+    match begin_finish(pipeline, store, settings, run) {
+        Ok(begun) => conclude(pipeline, store, settings, begun),
+        Err(error) => Ended { end: None, result: Err(error) },
+    }
+}
+
+fn begin_finish(pipeline: &Pipeline, store: &Store, settings: &Settings, run: &str) -> Result<Begun, Error> {
     let record = open_run(store, run)?;
     let lock = lock::acquire(store, &pipeline.name, run, &settings.cancel)?;
     let record = Record { epoch: lock.epoch(), ..record };
@@ -150,10 +176,7 @@ pub fn finish_array(pipeline: &Pipeline, store: &Store, settings: &Settings, run
             return Err(Error::NotYet(text));
         }
     }
-    let result = all_stages(pipeline, store, settings, &record);
-    end(pipeline, store, settings, &record, &result)?;
-    lock.release()?;
-    result
+    Ok(Begun { lock, record })
 }
 
 struct Begun {
@@ -205,14 +228,9 @@ fn recover(pipeline: &Pipeline, store: &Store, settings: &Settings, by: &Record)
             )));
         }
         let array = record.array;
-        close(
-            pipeline,
-            store,
-            settings,
-            &Record { epoch: by.epoch, ..record },
-            "interrupted",
-            Some(format!("ended by run {}", by.run)),
-        )?;
+        let record = Record { epoch: by.epoch, ..record };
+        let error = Some(format!("ended by run {}", by.run));
+        end::close(pipeline, store, settings, &record, End { error, ..end::ending(&record, "interrupted") })?;
         if !array {
             tidy(pipeline, store)?;
         }
@@ -248,8 +266,14 @@ fn array_lives(store: &Store, record: &Record) -> Result<bool, Error> {
     Ok(now.as_second() - last.as_second() <= 90)
 }
 
-/// Folds whatever shards of a run are committed.
-fn fold_all(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Record) -> Result<(), Error> {
+/// Folds whatever shards of a run are committed, and says how the items of each such stage ended.
+fn fold_all(
+    pipeline: &Pipeline,
+    store: &Store,
+    settings: &Settings,
+    record: &Record,
+) -> Result<Vec<(String, Counts)>, Error> {
+    let mut folded = Vec::new();
     for spec in &pipeline.stages {
         let Kind::Cutout(cutout) = &spec.kind else { continue };
         let Some(plan) = read_plan(store, &record.run, &spec.name)? else { continue };
@@ -261,8 +285,11 @@ fn fold_all(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Re
             ..context(pipeline, store, settings, record, &spec.name)
         };
         fold::fold(&plan, &commits, &context, &pipeline.name, cutout)?;
+        let mut counts = Counts::default();
+        commits.iter().for_each(|commit| counts += commit.counts);
+        folded.push((spec.name.clone(), counts));
     }
-    Ok(())
+    Ok(folded)
 }
 
 fn read_plan(store: &Store, run: &str, stage: &str) -> Result<Option<StagePlan>, Error> {
@@ -283,7 +310,7 @@ fn open_run(store: &Store, run: &str) -> Result<Record, Error> {
 }
 
 fn context(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Record, stage: &str) -> Context {
-    let (at, key, run) = (store.clone(), closed_key(&record.run), record.run.clone());
+    let (at, key, run) = (store.clone(), end::closed_key(&record.run), record.run.clone());
     let lock = lock_fence(pipeline, store, record);
     let fence: Fence = Arc::new(move || {
         if at.wait(at.head(&key))?.is_some() {
@@ -342,16 +369,24 @@ fn plan_items(
     freeze::freeze(&freeze, &inputs, &fingerprint, &settings.retry, cutout.naming)
 }
 
-/// Every stage in order: plan, work on all shards, fold.
-fn all_stages(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Record) -> Result<Summary, Error> {
-    let mut summary = Summary { run: record.run.clone(), nothing_to_do: true, ..Summary::default() };
+/// Every stage in order: plan, work on all shards, fold. The summary holds the stages that came to their end.
+fn all_stages(
+    pipeline: &Pipeline,
+    store: &Store,
+    settings: &Settings,
+    record: &Record,
+    summary: &mut Summary,
+) -> Result<(), Error> {
     for spec in &pipeline.stages {
         stage::check(&settings.cancel).map_err(Error::of_stage(&spec.name))?;
         let context = context(pipeline, store, settings, record, &spec.name);
-        let start = Instant::now();
-        let (report, idle, standing) = match &spec.kind {
+        let (start, started) = (Instant::now(), clock::now());
+        let StageDone { report, idle, standing, work } = match &spec.kind {
             Kind::Cutout(cutout) => items_stage(pipeline, spec, cutout, settings, &context)?,
-            kind => tables::run(kind, &context).map(|(report, idle)| (report, idle, 0))?,
+            kind => {
+                let (report, idle) = tables::run(kind, &context)?;
+                StageDone { report, idle, standing: 0, work: None }
+            }
         };
         // What stands quarantined since earlier runs counts against the limit too, or the second night would look fine.
         let judged = Counts {
@@ -364,18 +399,39 @@ fn all_stages(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &
             summary.nothing_to_do = false;
         }
         summary.standing_quarantined += standing;
+        let seconds = start.elapsed().as_secs_f64();
         settings.events.emit(Event::StageFinished {
             stage: spec.name.clone(),
             counts: report.counts,
             summary: report.summary.clone(),
-            seconds: start.elapsed().as_secs_f64(),
+            seconds,
         });
         summary.nothing_to_do &= idle;
         summary.counts += report.counts;
         summary.artifacts.extend(report.artifacts);
-        summary.stages.push((spec.name.clone(), report.summary));
+        let plan = read_plan(store, &record.run, &spec.name)?;
+        summary.stages.push(StageEnd {
+            name: spec.name.clone(),
+            counts: report.counts,
+            summary: report.summary,
+            started: Some(started),
+            seconds: Some(seconds),
+            bytes: plan.map(|plan| plan.shards.iter().map(|shard| shard.bytes).sum()),
+            work,
+        });
     }
-    Ok(summary)
+    Ok(())
+}
+
+/// What a stage of a run came to.
+struct StageDone {
+    report: Report,
+    /// Whether there was nothing to do.
+    idle: bool,
+    /// Items that stand quarantined since earlier runs.
+    standing: u64,
+    /// Where the time went, of a stage that works through items.
+    work: Option<serde_json::Value>,
 }
 
 fn items_stage(
@@ -384,7 +440,7 @@ fn items_stage(
     cutout: &cutout::Settings,
     settings: &Settings,
     context: &Context,
-) -> Result<(Report, bool, u64), Error> {
+) -> Result<StageDone, Error> {
     let plan = plan_items(pipeline, spec, cutout, settings, context)?;
     let todo: u64 = plan.decisions.values().sum();
     settings.events.emit(Event::StageStarted { stage: spec.name.clone(), total: Some(todo), unit: "images" });
@@ -407,69 +463,8 @@ fn items_stage(
         format!("{} still quarantined since earlier runs (retry takes them up again)", plan.standing_quarantined)
     }));
     let report = Report { counts, summary: parts.join(", "), artifacts: vec![cutout.out.clone()] };
-    Ok((report, todo == 0 && plan.gone == 0 && plan.unreadable == 0, plan.standing_quarantined))
-}
-
-/// Writes the end of a run down, unless the right to do so is lost: then the run that holds the lock now does it.
-fn end(
-    pipeline: &Pipeline,
-    store: &Store,
-    settings: &Settings,
-    record: &Record,
-    result: &Result<Summary, Error>,
-) -> Result<(), Error> {
-    let (outcome, error) = match result {
-        Ok(summary) => {
-            let end =
-                End { counts: summary.counts, artifacts: summary.artifacts.clone(), ..ending(record, "done", None) };
-            let stages = summary.stages.iter().cloned().collect();
-            state::create(store, &outcome_key(&record.run), &End { stages, ..end })?;
-            return Ok(());
-        }
-        Err(Error::Stage { error: stage::Error::LostLock(_) | stage::Error::Cancelled(Cause::LostLock), .. }) => {
-            return Ok(());
-        }
-        Err(Error::Stage { error: stage::Error::Cancelled(_), .. }) => ("stopped", None),
-        Err(error) => ("failed", Some(error.to_string())),
-    };
-    close(pipeline, store, settings, record, outcome, error)
-}
-
-/// Ends a run that did not come to its end: first nothing more of it may be committed, then what was committed is folded
-/// in, then its end is written. Killed in between, the next run does it again.
-fn close(
-    pipeline: &Pipeline,
-    store: &Store,
-    settings: &Settings,
-    record: &Record,
-    outcome: &str,
-    error: Option<String>,
-) -> Result<(), Error> {
-    state::create(store, &closed_key(&record.run), &ending(record, outcome, error.clone()))?;
-    let settings = Settings { cancel: Cancel::default(), ..settings.clone() };
-    fold_all(pipeline, store, &settings, record)?;
-    state::create(store, &outcome_key(&record.run), &ending(record, outcome, error))?;
-    Ok(())
-}
-
-fn outcome_key(run: &str) -> String {
-    format!("{}/outcome.json", state::folder(run))
-}
-
-fn closed_key(run: &str) -> String {
-    format!("{}/closed.json", state::folder(run))
-}
-
-fn ending(record: &Record, outcome: &str, error: Option<String>) -> End {
-    End {
-        schema: state::schema(),
-        owner: id::token(),
-        pipeline: record.pipeline.clone(),
-        outcome: outcome.to_owned(),
-        counts: Counts::default(),
-        stages: BTreeMap::new(),
-        artifacts: Vec::new(),
-        error,
-        ended: clock::now(),
-    }
+    let idle = todo == 0 && plan.gone == 0 && plan.unreadable == 0;
+    // A struct of numbers and one text always becomes JSON.
+    let work = (spent.images > 0).then(|| serde_json::to_value(&spent).unwrap_or_default());
+    Ok(StageDone { report, idle, standing: plan.standing_quarantined, work })
 }

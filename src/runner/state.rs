@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The form of these objects; a reader refuses another major number.
-const SCHEMA: &str = "run/1.0";
+const SCHEMA: &str = "run/1.1";
 
 /// `runs/<run>/run.json`: what was started.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
-    /// `run/1.0`.
+    /// `run/1.1`.
     pub schema: String,
     /// The run's name.
     pub run: String,
@@ -46,7 +46,7 @@ pub struct Record {
 /// `runs/<run>/stages/<stage>/plan.json`: the frozen plan of a stage that works through items.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StagePlan {
-    /// `run/1.0`.
+    /// `run/1.1`.
     pub schema: String,
     /// Settles who planned when two did at once.
     pub owner: String,
@@ -92,7 +92,7 @@ pub struct ShardPlan {
 /// `runs/<run>/stages/<stage>/shards/<5 digits>.json`: the commit of a shard.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShardCommit {
-    /// `run/1.0`.
+    /// `run/1.1`.
     pub schema: String,
     /// The attempt that did it.
     pub owner: String,
@@ -106,27 +106,77 @@ pub struct ShardCommit {
     pub counts: Counts,
 }
 
-/// `runs/<run>/outcome.json`: the end of a run. Whoever creates it has ended the run.
+/// `runs/<run>/outcome.json`: the end of a run. Whoever creates it has ended the run. `docs/outcome.md` describes it for
+/// those who read it with other programs. What was not there in run/1.0 is `None` or empty when read from such a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct End {
-    /// `run/1.0`.
+    /// `run/1.1`.
     pub schema: String,
     /// Settles who ended it when an answer is lost.
     pub owner: String,
+    /// The run's name; `None` when none was begun, as when another holds the lock.
+    #[serde(default)]
+    pub run: Option<String>,
     /// The pipeline's name.
     pub pipeline: String,
-    /// `done`, `stopped`, `failed`, or `interrupted` when a later run ended it.
+    /// The day that `{date}` stood for.
+    #[serde(default)]
+    pub date: Option<String>,
+    /// `done`, `stopped`, `failed`, or `interrupted` when a later run ended it; of no run `refused` or `skipped`.
     pub outcome: String,
+    /// The word of the exit code, or `skipped`; `None` when the run was interrupted, as nobody saw it end.
+    #[serde(default)]
+    pub result: Option<String>,
+    /// The exit code that goes with it.
+    #[serde(default)]
+    pub exit: Option<u8>,
+    /// When it began, by the host's clock.
+    #[serde(default)]
+    pub started: Option<Timestamp>,
+    /// When it ended, by the host's clock.
+    pub ended: Timestamp,
+    /// Seconds between the two; `None` when it was interrupted.
+    #[serde(default)]
+    pub seconds: Option<f64>,
     /// How the items ended, over all stages.
     pub counts: Counts,
+    /// Items that stand quarantined since earlier runs; they are among the cached ones.
+    #[serde(default)]
+    pub standing_quarantined: u64,
+    /// Stages with more quarantined items than their limit allows.
+    #[serde(default)]
+    pub over_limit: Vec<String>,
+    /// Whether every stage found nothing to do.
+    #[serde(default)]
+    pub nothing_to_do: bool,
     /// Stage by stage, in a line.
     pub stages: BTreeMap<String, String>,
+    /// The same in figures, in the order they ran.
+    #[serde(default)]
+    pub stage_results: Vec<StageEnd>,
     /// Where what it made lies.
     pub artifacts: Vec<String>,
     /// What went wrong, if anything.
     pub error: Option<String>,
-    /// When, by the host's clock.
-    pub ended: Timestamp,
+}
+
+/// What one stage of a run came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageEnd {
+    /// Its name.
+    pub name: String,
+    /// How its items ended.
+    pub counts: Counts,
+    /// What it did, in a line; empty when it did not come to its end.
+    pub summary: String,
+    /// When it began, by the host's clock; `None` when it did not come to its end.
+    pub started: Option<Timestamp>,
+    /// Wall time in seconds; `None` when it did not come to its end.
+    pub seconds: Option<f64>,
+    /// Bytes of the sources that were planned to be worked on; `None` for a stage that makes tables.
+    pub bytes: Option<u64>,
+    /// Speed, cost and bottleneck of a stage that works through items.
+    pub work: Option<serde_json::Value>,
 }
 
 /// The schema that every object of a run carries.
@@ -151,11 +201,16 @@ pub fn shard_key(run: &str, stage: &str, shard: u32) -> String {
 
 /// Reads an object of a run; `None` when it is not there.
 pub fn read<T: DeserializeOwned>(store: &Store, key: &str) -> Result<Option<T>, Error> {
+    store.wait(fetch(store, key))
+}
+
+/// The same, for those who wait for several at a time.
+pub async fn fetch<T: DeserializeOwned>(store: &Store, key: &str) -> Result<Option<T>, Error> {
     #[derive(Deserialize)]
     struct Versioned {
         schema: String,
     }
-    let bytes = match store.wait(store.get(key)) {
+    let bytes = match store.get(key).await {
         Ok(bytes) => bytes,
         Err(crate::storage::Error::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),

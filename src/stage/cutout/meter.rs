@@ -56,7 +56,7 @@ pub struct Work {
     /// Images by wall second.
     pub images_per_second: f64,
     /// Share of the processor time that the network's runs took, 0–1.
-    pub network_share: f64,
+    pub network_cpu_share: f64,
     /// The station that was busy for the greatest share of its threads' time.
     pub bottleneck: String,
     /// That share, 0–1.
@@ -109,7 +109,7 @@ impl Meter {
             seconds,
             cpu_seconds,
             images_per_second: rate(images as f64, seconds),
-            network_share: rate(cpu[Station::Predict as usize], cpu_seconds).min(1.0),
+            network_cpu_share: rate(cpu[Station::Predict as usize], cpu_seconds).min(1.0),
             bottleneck: STATIONS[at].1.to_owned(),
             busy: busy.min(1.0),
             station_cpu_seconds: cpu,
@@ -120,8 +120,8 @@ impl Meter {
 
 impl std::fmt::Display for Work {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { images_per_second, network_share, cpu_seconds, bottleneck, busy, .. } = self;
-        write!(f, "{images_per_second:.2} images/s, {:.0} % of {cpu_seconds:.1} CPU s", network_share * 100.0)?;
+        let Self { images_per_second, network_cpu_share, cpu_seconds, bottleneck, busy, .. } = self;
+        write!(f, "{images_per_second:.2} images/s, {:.0} % of {cpu_seconds:.1} CPU s", network_cpu_share * 100.0)?;
         write!(f, " inside the network, bottleneck {bottleneck} ({:.0} % busy)", busy * 100.0)?;
         match self.cost_per_1000 {
             Some(cost) => write!(f, ", {cost:.4} per 1,000 images"),
@@ -148,7 +148,7 @@ mod tests {
         std::hint::black_box(meter.time(Station::Predict, burn));
         let work = meter.work(2, [1; 5], 1, 2, Some(3600.0));
         assert_eq!(work.bottleneck, "predict");
-        assert!(work.station_cpu_seconds[2] > 0.0 && work.network_share > 0.0, "{work:?}");
+        assert!(work.station_cpu_seconds[2] > 0.0 && work.network_cpu_share > 0.0, "{work:?}");
         let cost = work.cost_per_1000.unwrap_or_default();
         assert!((cost - work.seconds * 1000.0).abs() <= cost * 1e-9, "{work:?}");
     }
@@ -157,8 +157,8 @@ mod tests {
     fn threads_of_the_network_are_counted_as_the_rest() {
         let meter = Meter::begin();
         meter.time(Station::Predict, || drop(std::thread::spawn(burn).join()));
-        let outside = meter.work(1, [1; 5], 1, 1, None).network_share;
-        let inside = meter.work(1, [1; 5], 4, 1, None).network_share;
+        let outside = meter.work(1, [1; 5], 1, 1, None).network_cpu_share;
+        let inside = meter.work(1, [1; 5], 4, 1, None).network_cpu_share;
         assert!(inside > outside, "{inside} {outside}");
     }
 }

@@ -1,8 +1,10 @@
-//! Exit codes, and which of them a result comes to. Pure; must not end the process.
+//! Exit codes, and which of them a result comes to: how the program ends, what `outcome.json` holds and what watchers are
+//! told. Pure; must not end the process.
 
+use super::{Error, Summary};
 use crate::cancel::Cause;
 use crate::outcome::Counts;
-use crate::{runner, stage};
+use crate::stage;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,17 +75,46 @@ impl Exit {
         }
     }
 
+    /// Of the ends of several runs, the one that is told: what stands first in the documented order.
+    pub fn worst(ends: impl IntoIterator<Item = Self>) -> Self {
+        const ORDER: [Exit; 8] = [
+            Exit::Usage,
+            Exit::Busy,
+            Exit::Stopped,
+            Exit::TryAgain,
+            Exit::Failed,
+            Exit::Blocked,
+            Exit::Quarantined,
+            Exit::Done,
+        ];
+        let place = |end: &Self| ORDER.iter().position(|other| other == end);
+        ends.into_iter().min_by_key(place).unwrap_or(Self::Done)
+    }
+
+    /// Whether the work is done, be it with items quarantined within the limit.
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Done | Self::Quarantined)
+    }
+
+    /// The exit of a run.
+    pub fn of_result(result: &Result<Summary, Error>) -> Self {
+        match result {
+            Ok(summary) => Self::of_counts(&summary.counts, !summary.over_limit.is_empty()),
+            Err(error) => Self::of_run(error),
+        }
+    }
+
     /// The exit of a run that stopped.
-    pub fn of_run(error: &runner::Error) -> Self {
+    pub fn of_run(error: &Error) -> Self {
         use crate::storage::Error as Storage;
         match error {
-            runner::Error::Busy { .. } | runner::Error::ArrayBusy(_) => Self::Busy,
-            runner::Error::NotYet(_) | runner::Error::Storage(Storage::Transient { .. }) => Self::TryAgain,
-            runner::Error::Usage(_) | runner::Error::Incompatible { .. } | runner::Error::Pipeline(_) => Self::Usage,
-            runner::Error::Table(crate::table::Error::OtherMajor { .. }) => Self::Usage,
-            runner::Error::Storage(Storage::Usage { .. }) => Self::Usage,
-            runner::Error::Stage { error, .. } => Self::of_stage(error),
-            runner::Error::State { .. } | runner::Error::Table(_) | runner::Error::Storage(_) => Self::Failed,
+            Error::Busy { .. } | Error::ArrayBusy(_) => Self::Busy,
+            Error::NotYet(_) | Error::Storage(Storage::Transient { .. }) => Self::TryAgain,
+            Error::Usage(_) | Error::Incompatible { .. } | Error::Pipeline(_) => Self::Usage,
+            Error::Table(crate::table::Error::OtherMajor { .. }) => Self::Usage,
+            Error::Storage(Storage::Usage { .. }) => Self::Usage,
+            Error::Stage { error, .. } => Self::of_stage(error),
+            Error::State { .. } | Error::Table(_) | Error::Storage(_) => Self::Failed,
         }
     }
 }
@@ -110,6 +141,31 @@ mod tests {
     }
 
     #[test]
+    fn of_several_runs_the_worst_end_is_told() {
+        assert_eq!(Exit::worst([]), Exit::Done);
+        assert_eq!(Exit::worst([Exit::Done, Exit::Quarantined, Exit::Done]), Exit::Quarantined);
+        assert_eq!(Exit::worst([Exit::Blocked, Exit::Failed]), Exit::Failed);
+        assert_eq!(Exit::worst([Exit::Failed, Exit::TryAgain]), Exit::TryAgain);
+        assert_eq!(Exit::worst([Exit::TryAgain, Exit::Stopped]), Exit::Stopped);
+    }
+
+    #[test]
+    fn watchers_may_be_bound_to_every_end() {
+        for exit in [
+            Exit::Done,
+            Exit::Failed,
+            Exit::Usage,
+            Exit::Quarantined,
+            Exit::Blocked,
+            Exit::Busy,
+            Exit::TryAgain,
+            Exit::Stopped,
+        ] {
+            assert!(crate::pipeline::watch::ENDS.contains(&exit.word()), "{}", exit.word());
+        }
+    }
+
+    #[test]
     fn failures_come_before_quarantined_items() {
         let counts = |quarantined, failed| Counts { ok: 1, quarantined, failed, ..Counts::default() };
         assert_eq!(Exit::of_counts(&counts(0, 0), false), Exit::Done);
@@ -122,13 +178,13 @@ mod tests {
 
     #[test]
     fn why_a_run_stopped_decides_its_code() {
-        let stage = |error| runner::Error::Stage { stage: "s".to_owned(), error };
+        let stage = |error| Error::Stage { stage: "s".to_owned(), error };
         assert_eq!(Exit::of_run(&stage(stage::Error::Cancelled(Cause::Signal))), Exit::Stopped);
         assert_eq!(Exit::of_run(&stage(stage::Error::LostLock(String::new()))), Exit::TryAgain);
         assert_eq!(Exit::of_run(&stage(stage::Error::Usage(String::new()))), Exit::Usage);
         assert_eq!(Exit::of_run(&stage(stage::Error::Blocked(String::new()))), Exit::Blocked);
         assert_eq!(Exit::of_run(&stage(stage::Error::Failed(String::new()))), Exit::Failed);
-        assert_eq!(Exit::of_run(&runner::Error::NotYet(String::new())), Exit::TryAgain);
-        assert_eq!(Exit::of_run(&runner::Error::ArrayBusy(String::new())), Exit::Busy);
+        assert_eq!(Exit::of_run(&Error::NotYet(String::new())), Exit::TryAgain);
+        assert_eq!(Exit::of_run(&Error::ArrayBusy(String::new())), Exit::Busy);
     }
 }
