@@ -11,6 +11,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -92,6 +93,8 @@ class Ceph:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.processes = []
+        # Two changes of one user at the same time would lose one.
+        self.administering = threading.Lock()
 
     def __enter__(self):
         try:
@@ -167,18 +170,23 @@ class Ceph:
             raise RuntimeError(f"{' '.join(words)} ended with {done.returncode}: {done.stderr[-2000:]}")
         return done.stdout
 
+    def administer(self, *words):
+        with self.administering:
+            return self.call("radosgw-admin", *words)
+
     def user(self, name, key, secret):
         """Makes a user with one key; returns it as the server describes it."""
         words = ["user", "create", "--uid", name, "--display-name", name, "--access-key", key, "--secret-key", secret]
-        return json.loads(self.call("radosgw-admin", *words))
+        return json.loads(self.administer(*words))
 
     def add_key(self, name, key, secret):
         """Gives a user a further key."""
-        self.call("radosgw-admin", "key", "create", "--uid", name, "--key-type", "s3", "--access-key", key, "--secret-key", secret)
+        words = ["--uid", name, "--key-type", "s3", "--access-key", key, "--secret-key", secret]
+        self.administer("key", "create", *words)
 
     def revoke_key(self, name, key):
         """Takes a key from a user."""
-        self.call("radosgw-admin", "key", "rm", "--uid", name, "--key-type", "s3", "--access-key", key)
+        self.administer("key", "rm", "--uid", name, "--key-type", "s3", "--access-key", key)
 
     def stop(self):
         for process, _ in reversed(self.processes):

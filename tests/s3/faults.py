@@ -22,6 +22,7 @@ MODES = {
     "corrupt": "one bit of the answer's body is another",
     "corrupt_up": "one bit of the request's body is another",
     "throttle": "the answer comes at `arg` bytes a second",
+    "gate": "the request waits until the rule is opened",
     "delay": "the request waits `arg` seconds",
     "ack_lost": "the server does it, and the answer is lost",
 }
@@ -30,11 +31,13 @@ BUSY = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>reduce your r
 
 @dataclasses.dataclass
 class Rule:
-    """Does harm to requests whose `METHOD target` it matches: the first `times` of them, each with probability `p`."""
+    """Does harm to requests whose `METHOD target` it matches: to `times` of them behind the first `after`, each with
+    probability `p`."""
 
     match: str
     mode: str
     times: int = 1 << 30
+    after: int = 0
     p: float = 1.0
     arg: float = 0
     fired: int = 0
@@ -43,10 +46,14 @@ class Rule:
         if self.mode not in MODES:
             raise ValueError(f"unknown mode {self.mode}; known: {', '.join(MODES)}")
         self.pattern = re.compile(self.match)
+        self.opened = asyncio.Event()
         self.chance = random.Random(zlib.crc32(f"{self.match} {self.mode}".encode()))
 
     def fires(self, line):
-        if not self.pattern.search(line) or self.fired >= self.times or self.chance.random() >= self.p:
+        if not self.pattern.search(line):
+            return False
+        self.after -= 1
+        if self.after >= 0 or self.fired >= self.times or self.chance.random() >= self.p:
             return False
         self.fired += 1
         return True
@@ -117,6 +124,10 @@ class Proxy:
         self.loop.call_soon_threadsafe(self.end.set)
         self.thread.join(30)
 
+    def open(self, rule):
+        """Lets pass what waits at a gate, and all that comes."""
+        self.loop.call_soon_threadsafe(rule.opened.set)
+
     async def serve(self, ready):
         self.loop, self.end = asyncio.get_running_loop(), asyncio.Event()
         self.clients = set()
@@ -171,6 +182,8 @@ class Proxy:
             return False
         if mode == "delay":
             await asyncio.sleep(rule.arg)
+        if mode == "gate":
+            await rule.opened.wait()
         if mode == "corrupt_up":
             body = flipped(body)
         return await self.answer(writer, rule, seen, method, head + body)

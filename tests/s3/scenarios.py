@@ -7,8 +7,6 @@ must hold; it is given a `Try`. Must not know how the server is set up.
 import concurrent.futures
 import json
 import os
-import pathlib
-import signal
 import sys
 import tempfile
 import time
@@ -48,7 +46,7 @@ class Try:
 
     def night(self, proxy=None, **settings):
         endpoint = proxy.endpoint if proxy else None
-        return self.shop.night(self.place, endpoint, **{"timeout": 2, "retries": 5, **settings})
+        return self.shop.night(self.place, endpoint, **{"timeout": 3, "retries": 5, **settings})
 
     def ended(self, name, end, *codes):
         self.tell(f"{name}: {end}")
@@ -193,20 +191,136 @@ def a_run_behind_a_server_that_is_busy_every_fifth_time_ends_well(it):
 
 @scenario
 def a_run_killed_at_any_moment_is_continued(it):
-    with it.behind(Rule(rf"{WRITES}", "delay", arg=0.1)) as proxy:
-        night = it.night(proxy)
-        kills = 0
-        for wanted in [1, 9, 17]:
-            begun = len(proxy.seen)
-            process = night.start()
-            written = lambda: sum(seen.line.startswith(f"PUT /{BUCKET}/{it.place}/out/") for seen in proxy.seen[begun:]) >= wanted
-            wait_for("some cutouts are written", lambda: written() or process.poll() is not None)
-            kills += process.poll() is None
-            process.send_signal(signal.SIGKILL)
+    for written in [1, 9, 3]:
+        gate = Rule(WRITES, "gate", after=written)
+        with it.behind(gate) as proxy:
+            process = it.night(proxy, timeout=120).start()
+            wait_for("some cutouts are written", lambda: gate.fired or process.poll() is not None)
+            assert process.poll() is None, process.communicate()[1]
+            process.kill()
             process.communicate()
-        assert kills == 3, f"{kills} runs were killed on their way"
-        it.ended(f"after {kills} kills", night.run(), 0, 3)
+    night = it.night()
+    it.ended("after 3 kills", night.run(), 0, 3)
+    it.same(night)
+
+
+def keys_file(it, key, secret):
+    """The AWS credentials file of a scenario, replaced as a whole. Returns the environment that names it."""
+    path = it.shop.folder / f"{it.place}.credentials"
+    new = path.with_suffix(".new")
+    new.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
+    new.replace(path)
+    return {"AWS_SHARED_CREDENTIALS_FILE": str(path)}
+
+
+@scenario
+def keys_replaced_and_revoked_in_the_middle_of_a_run_are_read_again(it):
+    ceph = it.shop.ceph
+    ceph.add_key("owner", "firstkey", "firstsecret")
+    gate = Rule(WRITES, "gate", after=4)
+    with it.behind(gate) as proxy:
+        night = it.night(proxy, timeout=120)
+        process = night.start(env=keys_file(it, "firstkey", "firstsecret"))
+        wait_for("some cutouts are written", lambda: gate.fired or process.poll() is not None)
+        ceph.add_key("owner", "secondkey", "secondsecret")
+        # The worse order: for a moment the file holds a key that is good no more, and requests signed with it are under way.
+        ceph.revoke_key("owner", "firstkey")
+        keys_file(it, "secondkey", "secondsecret")
+        proxy.open(gate)
+        _, told = process.communicate(timeout=120)
+        refused = sum(seen.status == 403 for seen in proxy.seen)
+        users = {seen.headers["authorization"].split("Credential=")[1].split("/")[0] for seen in proxy.seen}
+        it.tell(f"exit {process.returncode}, {len(proxy.seen)} requests with the keys {sorted(users)}, {refused} refused")
+        assert process.returncode == 3, told
+        assert users == {"firstkey", "secondkey"} and refused > 0, users
         it.same(night)
+
+
+@scenario
+def keys_that_are_revoked_for_good_stop_the_run(it):
+    it.shop.ceph.add_key("owner", "lastkey", "lastsecret")
+    gate = Rule(WRITES, "gate", after=4)
+    with it.behind(gate) as proxy:
+        night = it.night(proxy, timeout=120)
+        process = night.start(env=keys_file(it, "lastkey", "lastsecret"))
+        wait_for("some cutouts are written", lambda: gate.fired or process.poll() is not None)
+        it.shop.ceph.revoke_key("owner", "lastkey")
+        proxy.open(gate)
+        _, told = process.communicate(timeout=120)
+        it.tell(f"exit {process.returncode}: {told.splitlines()[-1]}")
+        assert process.returncode == 1 and "InvalidAccessKeyId" in told and "lastsecret" not in told, told
+        it.ended("again", night.run(), 0, 3)
+        it.same(night)
+
+
+# The least that a night needs, as deploy/ describes it to AWS.
+RIGHTS = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam:::user/PLACE"]}, "Action": ["s3:ListBucket"],
+            "Resource": ["arn:aws:s3:::shop"], "Condition": {"StringLike": {"s3:prefix": ["in/*", "PLACE/out/*", "PLACE/store/*"]}},
+        },
+        {
+            "Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam:::user/PLACE"]}, "Action": ["s3:GetObject"],
+            "Resource": ["arn:aws:s3:::shop/in/*"],
+        },
+        {
+            "Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam:::user/PLACE"]},
+            "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
+            "Resource": ["arn:aws:s3:::shop/PLACE/out/*", "arn:aws:s3:::shop/PLACE/store/*"],
+        },
+    ],
+}
+
+
+@scenario
+def rights_on_prefixes_are_enough(it):
+    it.shop.ceph.user(it.place, "clerkkey", "clerksecret")
+    it.shop.s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(RIGHTS).replace("PLACE", it.place))
+    env = {"AWS_ACCESS_KEY_ID": "clerkkey", "AWS_SECRET_ACCESS_KEY": "clerksecret"}
+    with it.behind() as proxy:
+        night = it.night(proxy)
+        it.ended("run", night.run(env=env), 3)
+        it.same(night)
+        it.ended("again", night.run(env=env), 0)
+        refused = [seen.line for seen in proxy.seen if seen.status == 403]
+        of_bucket = [seen.line for seen in proxy.seen if "list-type" not in seen.line and "?delete" not in seen.line and seen.line.count("/") < 2]
+        kinds = sorted({f"{seen.line.split()[0]} {seen.status}" for seen in proxy.seen})
+        it.tell(f"{len(proxy.seen)} requests ({', '.join(kinds)}), {len(refused)} refused: {sorted(set(refused))[:3]}")
+        assert not of_bucket, f"asked of the bucket itself: {of_bucket}"
+        other = it.shop.night(f"{it.place}-elsewhere", proxy.endpoint, timeout=2, retries=1)
+        end = other.run(env=env)
+        it.tell(f"elsewhere: exit {end.code}: {end.told.splitlines()[-1]}")
+        assert end.code == 1 and "AccessDenied" in end.told, end.told
+
+
+@scenario
+def encryption_by_the_store_is_asked_for_and_its_tags_are_taken_for_no_sums(it):
+    with it.behind() as proxy:
+        night = it.night(proxy, sse="aws:kms", sse_kms_key_id="shop-key", sse_bucket_key=True)
+        it.ended("run", night.run(), 3)
+        it.same(night)
+        puts = [seen.headers for seen in proxy.seen if seen.line.startswith("PUT ")]
+        asked = lambda name: {headers.get(f"x-amz-server-side-encryption{name}") for headers in puts}
+        it.tell(f"{len(puts)} uploads, encrypted by {asked('')} with {asked('-aws-kms-key-id')}, key of the bucket {asked('-bucket-key-enabled')}")
+        assert (asked(""), asked("-aws-kms-key-id"), asked("-bucket-key-enabled")) == ({"aws:kms"}, {"shop-key"}, {"true"})
+        stored = it.shop.s3.head_object(Bucket=BUCKET, Key=f"{it.place}/out/product-000001.jpg.png")
+        assert stored["ServerSideEncryption"] == "aws:kms", stored
+
+
+@scenario
+def a_photo_under_a_key_that_cannot_be_held_costs_only_itself(it):
+    for name, data in it.photos.items():
+        it.shop.put(f"{it.place}-in/{name}", data)
+    for name in ["m//twice.jpg", "n\x01control.jpg", "../up.jpg", "folder/"]:
+        it.shop.put(f"{it.place}-in/{name}", b"" if name == "folder/" else it.photos["product-000001.jpg"])
+    night = it.night(photos=f"{it.place}-in")
+    end = night.run()
+    it.ended("run", end, 1)
+    assert end.counts["failed"] == 3 and "twice.jpg" in end.told, end.told
+    rows, _ = night.check(it.photos)
+    assert all(rows[key]["output_digest"] == of["output_digest"] for key, of in it.reference.items())
 
 
 def main():
