@@ -1,4 +1,4 @@
-# make demo · make test · make bench · make runtime · make check
+# make demo · make test · make test-s3 · make bench · make runtime · make check
 # One profile and one target folder for everything; CARGO_TARGET_DIR is honoured.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -8,7 +8,7 @@ SELVEDGE := $(CARGO_TARGET_DIR)/release/selvedge
 CARGO := cargo
 VENV := .venv
 
-.PHONY: demo test test-mpi check bench runtime build clean-demo
+.PHONY: demo test test-mpi test-s3 check bench runtime build clean-demo
 .DEFAULT_GOAL := demo
 
 build:
@@ -49,6 +49,10 @@ test: runtime $(VENV)/ready
 ## Training on several ranks: Open MPI and MPICH (from PyPI into .mpi), and NCCL's side with a stand-in.
 test-mpi: build runtime
 	SELVEDGE=$(abspath $(SELVEDGE)) bash tests/mpi.sh
+
+## A real S3 server, Ceph's radosgw, and its faults; as root where Debian's packages are still to be installed.
+test-s3: build $(VENV)/ready
+	SELVEDGE=$(abspath $(SELVEDGE)) PYTHON=$(CURDIR)/$(VENV)/bin/python bash tests/s3.sh
 
 ## What must hold before a test is run.
 check:

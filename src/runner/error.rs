@@ -65,4 +65,12 @@ impl Error {
     pub fn of_stage(stage: &str) -> impl Fn(crate::stage::Error) -> Self + '_ {
         move |error| Self::Stage { stage: stage.to_owned(), error }
     }
+
+    /// The same as the error of a stage that could not go on; a store's stays one, since its kind decides the exit code.
+    pub fn into_stage(self) -> crate::stage::Error {
+        match self {
+            Self::Storage(error) => crate::stage::Error::Storage(error),
+            other => crate::stage::Error::Failed(other.to_string()),
+        }
+    }
 }

@@ -335,8 +335,7 @@ fn context(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Rec
 fn lock_fence(pipeline: &Pipeline, store: &Store, record: &Record) -> Fence {
     let (at, name, run, epoch) = (store.clone(), pipeline.name.clone(), record.run.clone(), record.epoch);
     Arc::new(move || {
-        let lost = |error: Error| stage::Error::Failed(error.to_string());
-        if epoch > 0 && !lock::still_held(&at, &name, epoch).map_err(lost)? {
+        if epoch > 0 && !lock::still_held(&at, &name, epoch).map_err(Error::into_stage)? {
             return Err(stage::Error::LostLock(format!("another run of {name} has taken over from run {run}")));
         }
         Ok(())

@@ -4,9 +4,9 @@
 use super::state::{self, ShardCommit, StagePlan};
 use super::{Error, freeze, lock};
 use crate::outcome::Counts;
+use crate::stage::Context;
 use crate::stage::cutout::rows::{Attempt, ItemResult, batch};
 use crate::stage::cutout::{self, Shard};
-use crate::stage::{self, Context};
 use crate::storage::Store;
 use crate::table::{part, schema};
 use crate::{digest, id};
@@ -82,7 +82,7 @@ pub fn work(
     let inputs = cutout::open_inputs(settings, store.handle()).map_err(&of_stage)?;
     let load = |shard: Shard| {
         (context.fence)()?;
-        freeze::items(store, run, plan, shard.index).map_err(|error| stage::Error::Failed(error.to_string()))
+        freeze::items(store, run, plan, shard.index).map_err(Error::into_stage)
     };
     let fingerprint = plan.fingerprint.digest();
     let host = lock::host();
@@ -91,8 +91,7 @@ pub fn work(
         let attempt = id::token();
         let about = Attempt { run, fingerprint: &fingerprint, shard, host: &host, attempt: &attempt };
         let rows = part::whole(&schema::ATTEMPTS, &[batch(&about, &results)?])?;
-        commit(store, run, &plan.stage, shard, attempt.clone(), rows, &results)
-            .map_err(|error| stage::Error::Failed(error.to_string()))
+        commit(store, run, &plan.stage, shard, attempt.clone(), rows, &results).map_err(Error::into_stage)
     };
     cutout::work(settings, &inputs, &shards, load, context, commit).map_err(&of_stage)
 }

@@ -1,18 +1,32 @@
 //! Clients of the clouds, made from a location, options and environment. Must not know what is asked of them.
 
+use super::credentials::FileCredentials;
 use super::location::Cloud;
+use super::wire::Connector;
 use super::{Error, Options};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::http::HttpBuilder;
+use object_store::list::PaginatedListStore;
 use object_store::{BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
+/// What asks a store.
+pub(super) struct Client {
+    pub(super) store: Arc<dyn ObjectStore>,
+    /// The same for listings page by page; a web folder has none.
+    pub(super) lister: Option<Arc<dyn PaginatedListStore>>,
+    /// Its credentials, where they come from a file that may be replaced.
+    pub(super) credentials: Option<Arc<FileCredentials>>,
+    /// Whether entity tags that look like MD5 sums are to be taken for such.
+    pub(super) tags_are_sums: bool,
+}
+
 /// The client of a bucket.
-pub(super) fn bucket(cloud: Cloud, bucket: &str, options: &Options) -> Result<Arc<dyn ObjectStore>, Error> {
+pub(super) fn bucket(cloud: Cloud, bucket: &str, options: &Options) -> Result<Client, Error> {
     plain_http_is_allowed(options.get("endpoint"), options)?;
     let wrong = |error: object_store::Error| {
         Error::usage(format!(
@@ -20,15 +34,24 @@ pub(super) fn bucket(cloud: Cloud, bucket: &str, options: &Options) -> Result<Ar
             super::refusal::scrubbed(&error.to_string())
         ))
     };
+    fn client<S: ObjectStore + PaginatedListStore>(store: S) -> Client {
+        let store = Arc::new(store);
+        let lister: Arc<dyn PaginatedListStore> = Arc::<S>::clone(&store);
+        Client { store, lister: Some(lister), credentials: None, tags_are_sums: false }
+    }
     Ok(match cloud {
-        Cloud::S3 => Arc::new(s3(bucket, options)?.build().map_err(wrong)?),
-        Cloud::Google => Arc::new(google(bucket, options).build().map_err(wrong)?),
-        Cloud::Azure => Arc::new(azure(bucket, options).build().map_err(wrong)?),
+        Cloud::S3 => {
+            let (builder, credentials) = s3(bucket, options)?;
+            let tags_are_sums = options.get("verify") != Some("false");
+            Client { credentials, tags_are_sums, ..client(builder.build().map_err(wrong)?) }
+        }
+        Cloud::Google => client(google(bucket, options).build().map_err(wrong)?),
+        Cloud::Azure => client(azure(bucket, options).build().map_err(wrong)?),
     })
 }
 
 /// The client of a web folder; the query of `base` goes with every request.
-pub(super) fn web(base: &Url, options: &Options) -> Result<Arc<dyn ObjectStore>, Error> {
+pub(super) fn web(base: &Url, options: &Options) -> Result<Client, Error> {
     plain_http_is_allowed(Some(base.as_str()), options)?;
     let mut client = ClientOptions::new();
     for (name, value) in client_settings(options) {
@@ -38,11 +61,11 @@ pub(super) fn web(base: &Url, options: &Options) -> Result<Arc<dyn ObjectStore>,
     let store = builder.build().map_err(|error| {
         Error::usage(format!("no web client can be set up: {}", super::refusal::scrubbed(&error.to_string())))
     })?;
-    Ok(Arc::new(store))
+    Ok(Client { store: Arc::new(store), lister: None, credentials: None, tags_are_sums: false })
 }
 
-fn s3(bucket: &str, options: &Options) -> Result<AmazonS3Builder, Error> {
-    let mut builder = AmazonS3Builder::new().with_retry(retries(options));
+fn s3(bucket: &str, options: &Options) -> Result<(AmazonS3Builder, Option<Arc<FileCredentials>>), Error> {
+    let mut builder = AmazonS3Builder::new().with_retry(retries(options)).with_http_connector(Connector);
     let set = |builder: AmazonS3Builder, name: &str, value: &str| match name.parse::<AmazonS3ConfigKey>() {
         Ok(key) => builder.with_config(key, value),
         Err(_) => builder, // A variable for other programs.
@@ -54,11 +77,18 @@ fn s3(bucket: &str, options: &Options) -> Result<AmazonS3Builder, Error> {
         builder = set(builder, &name, value);
     }
     let wants_file = options.get("profile").is_some() || options.get("credentials_file").is_some();
-    let elsewhere = ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"];
+    let elsewhere = [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ];
+    let mut credentials = None;
     if !options.is_on("anonymous") && (wants_file || elsewhere.iter().all(|name| options.variable(name).is_none())) {
-        for (name, value) in options.aws_file()? {
-            builder = set(builder, name, &value);
-        }
+        credentials = options.aws_file()?.map(Arc::new);
+    }
+    if let Some(credentials) = &credentials {
+        builder = builder.with_credentials(Arc::<FileCredentials>::clone(credentials));
     }
     if let Some(endpoint) = options.get("endpoint") {
         // The key that wins over AWS_ENDPOINT_URL_S3: what the user wrote beats the environment.
@@ -74,7 +104,18 @@ fn s3(bucket: &str, options: &Options) -> Result<AmazonS3Builder, Error> {
             builder = builder.with_config(key, value);
         }
     }
-    Ok(builder.with_bucket_name(bucket))
+    for (name, key) in [
+        ("sse", "server_side_encryption"),
+        ("sse_kms_key_id", "sse_kms_key_id"),
+        ("sse_bucket_key", "sse_bucket_key_enabled"),
+    ] {
+        if let Some(value) = options.get(name) {
+            builder = set(builder, key, value);
+        }
+    }
+    // The signature covers the bytes of an upload, so that a server refuses those that were harmed on the way. Nothing in the
+    // environment may switch that off.
+    Ok((builder.with_unsigned_payload(false).with_bucket_name(bucket), credentials))
 }
 
 fn google(bucket: &str, options: &Options) -> GoogleCloudStorageBuilder {

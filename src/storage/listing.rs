@@ -2,20 +2,19 @@
 
 use super::folder::Folder;
 use super::memory::Memory;
-use super::refusal::{Refusal, refusal};
-use super::remote::{Remote, info, pause};
+use super::remote::{Remote, info};
 use super::walk::Walk;
 use super::{Error, ObjectInfo};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
+use object_store::list::PaginatedListOptions;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// Keys fetched at a time from a folder or memory.
 const BATCH: usize = 512;
-/// How often a listing takes up again where a page broke off.
-const RESUMES: u32 = 3;
 
 /// A listing under way; keys are those of the backend.
 pub(super) type Listing = BoxStream<'static, Result<ObjectInfo, Error>>;
@@ -59,55 +58,74 @@ pub(super) fn of_memory(memory: Arc<Memory>, start: &str, after: Option<String>)
 
 /// The objects of a bucket below a folder.
 pub(super) fn of_remote(remote: Arc<Remote>, start: String, after: Option<String>) -> Listing {
-    let state = Remains { remote, start, after, pages: None, resumes: 0 };
-    stream::try_unfold(state, |mut state| async move { Ok(state.next().await?.map(|found| (found, state))) }).boxed()
+    let state = Remains { remote, start, after, page: VecDeque::new(), token: None, ended: false };
+    stream::unfold(Some(state), |state| async move {
+        let mut state = state?;
+        match state.next().await {
+            Ok(None) => None,
+            Ok(Some(found)) => Some((found, Some(state))),
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .boxed()
 }
 
 /// What remains of a listing of a bucket.
 struct Remains {
     remote: Arc<Remote>,
     start: String,
-    /// The last key that came: where to take up again when a page breaks off.
+    /// The last key that came; at first the one to begin behind.
     after: Option<String>,
-    pages: Option<BoxStream<'static, object_store::Result<ObjectMeta>>>,
-    resumes: u32,
+    /// What of the present page has not been handed on.
+    page: VecDeque<Result<ObjectMeta, Error>>,
+    /// Where the next page begins.
+    token: Option<String>,
+    /// Whether the present page is the last.
+    ended: bool,
 }
 
 impl Remains {
-    async fn next(&mut self) -> Result<Option<ObjectInfo>, Error> {
+    /// The next object, or a key that cannot be read and costs nothing but itself; an error that ends the listing is outside.
+    async fn next(&mut self) -> Result<Option<Result<ObjectInfo, Error>>, Error> {
         loop {
-            let pages = match &mut self.pages {
-                Some(pages) => pages,
-                None => {
-                    self.remote.is_bucket(&self.start)?;
-                    let prefix = self.remote.path(&self.start)?;
-                    let store = &self.remote.store;
-                    let pages = match &self.after {
-                        Some(after) => store.list_with_offset(Some(&prefix), &self.remote.path(after)?),
-                        None => store.list(Some(&prefix)),
-                    };
-                    self.pages.insert(pages)
+            let Some(found) = self.page.pop_front() else {
+                if self.ended {
+                    return Ok(None);
                 }
+                self.turn().await?;
+                continue;
             };
-            let found = match pages.next().await {
-                None => return Ok(None),
-                Some(Ok(meta)) => info(meta.location.as_ref(), &meta),
-                Some(Err(error)) => match refusal(&self.remote.place(&self.start), &error) {
-                    Refusal { again: true, .. } if self.resumes < RESUMES => {
-                        self.resumes += 1;
-                        self.pages = None;
-                        pause(self.resumes).await;
-                        continue;
-                    }
-                    refused => return Err(refused.error),
-                },
+            let found = match found {
+                Ok(meta) => info(meta.location.as_ref(), &meta),
+                Err(strange) => return Ok(Some(Err(strange))),
             };
             if self.is_marker(&found).await? {
                 continue;
             }
             self.after = Some(found.key.clone());
-            return Ok(Some(found));
+            return Ok(Some(Ok(found)));
         }
+    }
+
+    /// Fetches the next page.
+    async fn turn(&mut self) -> Result<(), Error> {
+        self.remote.is_bucket(&self.start)?;
+        let prefix = if self.start.is_empty() { String::new() } else { format!("{}/", self.start) };
+        let options = PaginatedListOptions {
+            // Only the first page is asked for by key, the others by the token of the one before.
+            offset: self.after.clone().filter(|_| self.token.is_none()),
+            page_token: self.token.clone(),
+            ..PaginatedListOptions::default()
+        };
+        let page = self.remote.persist(|| self.remote.page(&prefix, options.clone())).await?;
+        self.ended = page.next.is_none();
+        self.token = page.next;
+        let strange = page.strange.into_iter().map(|key| {
+            let cause = format!("{key:?} is a key that cannot be told from another; rename or move that object");
+            Err(Error::Unsupported { place: self.remote.place(&self.start), cause })
+        });
+        self.page = strange.chain(page.objects.into_iter().map(Ok)).collect();
+        Ok(())
     }
 
     /// Whether this entry is the marker of a folder, an empty object `photos/` that some tools make. The client has cut the

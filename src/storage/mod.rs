@@ -13,7 +13,9 @@
 //! (`a//b`), `.` and `..`, a slash at an end, NUL; by buckets also control characters. Credentials come from the environment
 //! or from files, and are shown nowhere. Calls wait on a tokio runtime, which must be a multi-threaded one.
 
+mod checksum;
 mod connect;
+mod credentials;
 mod error;
 mod folder;
 mod listing;
@@ -25,6 +27,7 @@ mod reader;
 mod refusal;
 mod remote;
 mod walk;
+mod wire;
 
 pub use error::Error;
 pub use location::split_location;
@@ -103,14 +106,14 @@ impl Store {
             Place::Folder(root) => (Backend::Folder(Arc::new(Folder { root })), String::new()),
             Place::Memory { name, prefix } => (Backend::Memory(Memory::named(&name)), prefix),
             Place::Bucket { cloud, bucket, prefix } => {
-                let store = connect::bucket(cloud, &bucket, options)?;
+                let client = connect::bucket(cloud, &bucket, options)?;
                 let below = if prefix.is_empty() { url.as_str() } else { url.strip_suffix(&prefix).unwrap_or(&url) };
                 let url = below.trim_end_matches('/').to_owned();
-                (Backend::Remote(Arc::new(Remote { store, url, read_only: false })), prefix)
+                (Backend::Remote(Arc::new(Remote { client, url, read_only: false })), prefix)
             }
             Place::Web(base) => {
-                let store = connect::web(&base, options)?;
-                (Backend::Remote(Arc::new(Remote { store, url: url.clone(), read_only: true })), String::new())
+                let client = connect::web(&base, options)?;
+                (Backend::Remote(Arc::new(Remote { client, url: url.clone(), read_only: true })), String::new())
             }
         };
         Ok(Self { backend, prefix, url, handle })
@@ -245,8 +248,9 @@ impl Store {
 
     /// The objects below a folder (empty: all), keys ascending by their bytes, as a stream of bounded memory: a page at a time
     /// from buckets, the names of one folder per level locally. A folder that is not there is empty. Half-written files and
-    /// the empty markers of folders are left out. A local file that cannot be listed (name not UTF-8, folder unreadable, link
-    /// in a circle) is an error item that names it, and the stream goes on; after any other error it ends.
+    /// the empty markers of folders are left out. What cannot be listed (a local name that is not UTF-8, a folder unreadable, a
+    /// link in a circle, a key in S3 that is none of ours) is an error item that names it, and the stream goes on; after any
+    /// other error it ends.
     pub fn list(&self, folder: &str) -> BoxStream<'static, Result<ObjectInfo, Error>> {
         self.list_from(folder, "")
     }

@@ -2,12 +2,13 @@
 //! secrets.
 
 use super::Error;
+use super::credentials::FileCredentials;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 /// The options there are, with the meaning that help texts print.
-pub const KNOWN: [(&str, &str); 10] = [
+pub const KNOWN: [(&str, &str); 14] = [
     ("endpoint", "URL of the service, for stores that are not the cloud's own (S3, Google, Azure)"),
     ("region", "region of an S3 bucket; us-east-1 unless given here or in AWS_REGION"),
     ("account", "storage account of an az:// location, unless in AZURE_STORAGE_ACCOUNT_NAME"),
@@ -16,6 +17,10 @@ pub const KNOWN: [(&str, &str); 10] = [
     ("virtual_hosted", "true: the bucket is part of the S3 endpoint's host name"),
     ("profile", "section of the AWS credentials file, unless in AWS_PROFILE; `default` otherwise"),
     ("credentials_file", "file with AWS keys, unless in AWS_SHARED_CREDENTIALS_FILE; ~/.aws/credentials otherwise"),
+    ("sse", "how S3 is to encrypt what is written: AES256, aws:kms or aws:kms:dsse; as the bucket says unless given"),
+    ("sse_kms_key_id", "key for `sse` = aws:kms or aws:kms:dsse; the account's own unless given"),
+    ("sse_bucket_key", "true: `sse` with a key of the bucket, which asks the key service less often"),
+    ("verify", "false: do not compare what S3 sends with the MD5 that its entity tag is; true unless given"),
     ("retries", "how often a failed request is sent again, 0 to 20; 8 unless given"),
     ("timeout", "seconds that one request may take, 1 to 3600; 120 unless given"),
 ];
@@ -69,8 +74,13 @@ impl Options {
         let wrong = |what: &str| Err(Error::usage(format!("store option `{name}` is to be {what}")));
         let within = |least: u64, most: u64| value.parse::<u64>().is_ok_and(|number| (least..=most).contains(&number));
         match name {
-            "anonymous" | "allow_http" | "virtual_hosted" if !matches!(value, "true" | "false") => {
+            "anonymous" | "allow_http" | "virtual_hosted" | "sse_bucket_key" | "verify"
+                if !matches!(value, "true" | "false") =>
+            {
                 return wrong("`true` or `false`");
+            }
+            "sse" if !matches!(value, "AES256" | "aws:kms" | "aws:kms:dsse") => {
+                return wrong("AES256, aws:kms or aws:kms:dsse");
             }
             "retries" if !within(0, 20) => return wrong("a whole number from 0 to 20"),
             "timeout" if !within(1, 3600) => return wrong("whole seconds from 1 to 3600"),
@@ -115,53 +125,17 @@ impl Options {
         mine.map(|(name, value)| (name.to_ascii_lowercase(), value.as_str()))
     }
 
-    /// Access key, secret and session token from the shared AWS credentials file, in the words of the S3 client. Empty when
-    /// there is no file and nobody named one.
-    pub(super) fn aws_file(&self) -> Result<Vec<(&'static str, String)>, Error> {
+    /// The keys in the shared AWS credentials file. None when there is no such file, or no keys in it, and nobody named one.
+    pub(super) fn aws_file(&self) -> Result<Option<FileCredentials>, Error> {
         let profile = self.get("profile").or_else(|| self.variable("AWS_PROFILE"));
         let named = self.get("credentials_file").or_else(|| self.variable("AWS_SHARED_CREDENTIALS_FILE"));
         let path = match (named, self.variable("HOME")) {
             (Some(path), _) => PathBuf::from(path),
             (None, Some(home)) => PathBuf::from(home).join(".aws/credentials"),
-            (None, None) => return Ok(Vec::new()),
+            (None, None) => return Ok(None),
         };
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() && profile.is_none() => {
-                return Ok(Vec::new());
-            }
-            Err(error) => return Err(Error::usage(format!("AWS credentials file {}: {error}", path.display()))),
-        };
-        let section = profile.unwrap_or("default");
-        let found = section_of(&text, section);
-        if found.is_none() && (named.is_some() || profile.is_some()) {
-            return Err(Error::usage(format!(
-                "AWS credentials file {}: no section [{section}]; name another by the option `profile`",
-                path.display()
-            )));
-        }
-        Ok(found.unwrap_or_default())
+        FileCredentials::open(path, profile.unwrap_or("default"), named.is_some() || profile.is_some())
     }
-}
-
-/// The keys of one section of an INI file that hold credentials.
-fn section_of(text: &str, section: &str) -> Option<Vec<(&'static str, String)>> {
-    let mut found: Option<Vec<_>> = None;
-    let mut inside = false;
-    for line in text.lines().map(str::trim) {
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            inside = name.trim() == section;
-            if inside {
-                found.get_or_insert_default();
-            }
-        } else if let (true, Some((name, value)), Some(keys)) = (inside, line.split_once('='), found.as_mut()) {
-            let known = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
-            if let Some(known) = known.into_iter().find(|known| *known == name.trim()) {
-                keys.push((known, value.trim().to_owned()));
-            }
-        }
-    }
-    found
 }
 
 /// Whether an option of this name would hold a secret.

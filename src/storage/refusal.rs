@@ -11,11 +11,22 @@ pub(super) struct Refusal {
     pub(super) error: Error,
     /// Whether another try could help and was not made by the client itself: a body that broke off, a connection lost.
     pub(super) again: bool,
+    /// Whether other credentials could help.
+    pub(super) stale: bool,
+    /// Whether it may only mean that there is no such object: who may not list all of a bucket is refused what is not there.
+    pub(super) vague: bool,
+}
+
+impl Refusal {
+    /// A failure of the transfer: another try could help.
+    pub(super) fn transient(place: String, cause: String) -> Self {
+        Self { again: true, ..Error::Transient { place, cause }.into() }
+    }
 }
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self { error, again: false }
+        Self { error, again: false, stale: false, vague: false }
     }
 }
 
@@ -36,6 +47,18 @@ const DENIED: [&str; 14] = [
     "TokenRefreshRequired",
     "UnauthorizedAccess",
 ];
+/// Codes of these that other credentials could help against: they expired, or were replaced.
+const STALE: [&str; 6] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+];
+/// Codes that mean: what arrived is not what was sent.
+const HARMED: [&str; 5] =
+    ["BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"];
 /// Codes that mean: no room.
 const FULL: [&str; 5] =
     ["QuotaExceeded", "XMinioStorageFull", "EntityTooLarge", "InsufficientCapacity", "ServiceQuotaExceeded"];
@@ -53,6 +76,11 @@ pub(super) fn refusal(place: &str, error: &object_store::Error) -> Refusal {
     let mut again = false;
     let error = match error {
         _ if DENIED.contains(&code) => Error::Denied { place, cause },
+        _ if HARMED.contains(&code) => {
+            again = true;
+            let cause = format!("the upload was corrupt or incomplete when it arrived, {cause}");
+            Error::Transient { place, cause }
+        }
         _ if FULL.contains(&code) || status == Some(507) => Error::Full { place, cause },
         E::NotFound { .. } => Error::NotFound { place, cause },
         E::Precondition { .. } => Error::Changed { place, cause },
@@ -81,7 +109,8 @@ pub(super) fn refusal(place: &str, error: &object_store::Error) -> Refusal {
             (None, None) => Error::Other { place, cause },
         },
     };
-    Refusal { error, again }
+    let vague = code == "AccessDenied" || (code.is_empty() && matches!(status, Some(400 | 401 | 403)));
+    Refusal { error, again, stale: STALE.contains(&code), vague }
 }
 
 /// The texts of an error and all it came from, each only where it adds something.

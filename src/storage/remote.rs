@@ -1,15 +1,18 @@
 //! Objects in a cloud's bucket or behind a web server, over `object_store`. Must not know which cloud it is.
 
+use super::checksum::Md5Sum;
+use super::connect::Client;
 use super::refusal::{Refusal, refusal};
+use super::wire::{Headers, PassedOver};
 use super::{Created, Error, ObjectInfo};
 use crate::clock::Timestamp;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
+use object_store::list::PaginatedListOptions;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{Extensions, GetOptions, GetRange, ObjectMeta, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use std::future::Future;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Beyond this many bytes an object is written in parts and read in ranges, so that one lost connection costs one part.
@@ -22,9 +25,8 @@ const PARTS_AT_ONCE: usize = 4;
 const TRIES: u32 = 4;
 
 /// One bucket, or one web folder.
-#[derive(Debug)]
 pub(super) struct Remote {
-    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) client: Client,
     /// What every key is below, for texts: `s3://bucket`.
     pub(super) url: String,
     /// Whether it can be read only, as a web server.
@@ -58,15 +60,46 @@ impl Remote {
     pub(super) async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, Error> {
         let path = self.path(key)?;
         self.persist(|| async {
-            match self.store.head(&path).await {
+            match self.client.store.head(&path).await {
                 Ok(meta) => Ok(Some(info(key, &meta))),
                 Err(error) => match refusal(&self.place(key), &error) {
                     Refusal { error: Error::NotFound { .. }, .. } => Ok(None),
-                    refused => Err(refused),
+                    refused => self.settle(key, refused).await.map(|()| None),
                 },
             }
         })
         .await
+    }
+
+    /// Settles what a refusal means that could stand for an object that is not there: fine when a listing of its very key,
+    /// for which rights on a prefix are enough, does not hold it.
+    async fn settle(&self, key: &str, refused: Refusal) -> Result<(), Refusal> {
+        if !refused.vague || self.client.lister.is_none() {
+            return Err(refused);
+        }
+        let page =
+            self.page(key, PaginatedListOptions { max_keys: Some(1), ..PaginatedListOptions::default() }).await?;
+        match page.objects.iter().any(|found| found.location.as_ref() == key) {
+            true => Err(refused),
+            false => Ok(()),
+        }
+    }
+
+    /// One page of the keys that begin so.
+    pub(super) async fn page(&self, start: &str, mut options: PaginatedListOptions) -> Result<Page, Refusal> {
+        let refused = |error: object_store::Error| refusal(&self.place(start), &error);
+        let Some(lister) = &self.client.lister else {
+            return Err(Error::Unsupported {
+                place: self.place(start),
+                cause: "a web address can only be read, not listed or written; use a folder or a bucket".to_owned(),
+            }
+            .into());
+        };
+        let passed = PassedOver::default();
+        options.extensions.insert(passed.clone());
+        let start = (!start.is_empty()).then_some(start);
+        let found = lister.list_paginated(start, options).await.map_err(refused)?;
+        Ok(Page { objects: found.result.objects, strange: passed.take(), next: found.page_token })
     }
 
     /// The bytes of an object, or of a range of it whose end is cut to the object's; with `etag`, only of that version.
@@ -75,15 +108,25 @@ impl Remote {
         if range.as_ref().is_some_and(Range::is_empty) {
             return Ok(Bytes::new());
         }
-        let whole = self.persist(|| self.read_once(key, &path, range.clone(), etag)).await?;
-        let (size, etag) = match whole {
-            Answer::Bytes(bytes) => return Ok(bytes),
-            Answer::TooLong { size, etag } => (size, etag),
-        };
+        match self.persist(|| self.read_once(key, &path, range.clone(), etag)).await? {
+            Answer::Bytes(bytes) => Ok(bytes),
+            Answer::TooLong { size, etag, sum } => {
+                self.persist(|| self.read_ranges(key, &path, size, &etag, sum)).await
+            }
+        }
+    }
+
+    /// A large object, range by range.
+    async fn read_ranges(
+        &self,
+        key: &str,
+        path: &Path,
+        size: u64,
+        etag: &str,
+        sum: Option<Md5Sum>,
+    ) -> Result<Bytes, Refusal> {
         let mut all = BytesMut::with_capacity(usize::try_from(size).unwrap_or(0));
         let starts = (0..size).step_by(PART);
-        let path = &path;
-        let etag = etag.as_str();
         let mut parts = futures::stream::iter(starts)
             .map(|start| async move {
                 let range = start..size.min(start + PART as u64);
@@ -95,7 +138,15 @@ impl Remote {
                 all.extend_from_slice(&bytes);
             }
         }
-        Ok(all.freeze())
+        self.verified(key, all.freeze(), sum)
+    }
+
+    /// The bytes, unless the store itself says that they are others.
+    fn verified(&self, key: &str, bytes: Bytes, sum: Option<Md5Sum>) -> Result<Bytes, Refusal> {
+        match sum.and_then(|sum| sum.objection(&bytes)) {
+            Some(objection) => Err(Refusal::transient(self.place(key), objection)),
+            None => Ok(bytes),
+        }
     }
 
     /// One request. The version is read off the answer itself and not asked for by `If-Match`: some servers want the tag
@@ -109,15 +160,26 @@ impl Remote {
     ) -> Result<Answer, Refusal> {
         let refused = |error: object_store::Error| refusal(&self.place(key), &error);
         let whole = range.is_none();
-        let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
-        let answer = self.store.get_opts(path, options).await.map_err(refused)?;
+        let headers = Headers::default();
+        let mut extensions = Extensions::new();
+        extensions.insert(headers.clone());
+        let options = GetOptions { range: range.map(GetRange::Bounded), extensions, ..GetOptions::default() };
+        let answer = match self.client.store.get_opts(path, options).await.map_err(refused) {
+            Ok(answer) => answer,
+            Err(refused) => {
+                self.settle(key, refused).await?;
+                let cause = "the store refuses to say so, and does not list it".to_owned();
+                return Err(Error::NotFound { place: self.place(key), cause }.into());
+            }
+        };
         let found = info(key, &answer.meta);
         if etag.is_some_and(|etag| etag != found.etag) {
             let cause = format!("it is now of {} bytes, written {}", found.size, found.modified);
             return Err(Error::Changed { place: self.place(key), cause }.into());
         }
+        let sum = if whole && self.client.tags_are_sums { Md5Sum::of_tag(&found.etag, &headers.take()) } else { None };
         if whole && found.size > WHOLE {
-            return Ok(Answer::TooLong { size: found.size, etag: found.etag });
+            return Ok(Answer::TooLong { size: found.size, etag: found.etag, sum });
         }
         let length = answer.range.end.saturating_sub(answer.range.start);
         let mut body = answer.into_stream();
@@ -127,29 +189,29 @@ impl Remote {
         }
         if bytes.len() as u64 != length {
             let cause = format!("{} of {length} bytes came", bytes.len());
-            return Err(Refusal { error: Error::Transient { place: self.place(key), cause }, again: true });
+            return Err(Refusal::transient(self.place(key), cause));
         }
-        Ok(Answer::Bytes(bytes.freeze()))
+        self.verified(key, bytes.freeze(), sum).map(Answer::Bytes)
     }
 
     pub(super) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), Error> {
         self.is_bucket(key)?;
         let path = self.path(key)?;
         if bytes.len() as u64 > WHOLE {
-            return self.put_in_parts(key, &path, bytes).await;
+            return self.persist(|| self.put_in_parts(key, &path, bytes.clone())).await;
         }
         self.persist(|| async {
-            let put = self.store.put_opts(&path, PutPayload::from_bytes(bytes.clone()), PutOptions::default());
+            let put = self.client.store.put_opts(&path, PutPayload::from_bytes(bytes.clone()), PutOptions::default());
             put.await.map(|_| ()).map_err(|error| refusal(&self.place(key), &error))
         })
         .await
     }
 
     /// A large object in parts; it becomes visible as a whole by the last request, or not at all.
-    async fn put_in_parts(&self, key: &str, path: &Path, bytes: Bytes) -> Result<(), Error> {
-        let refused = |error: object_store::Error| refusal(&self.place(key), &error).error;
+    async fn put_in_parts(&self, key: &str, path: &Path, bytes: Bytes) -> Result<(), Refusal> {
+        let refused = |error: object_store::Error| refusal(&self.place(key), &error);
         let part = PART.max(bytes.len().div_ceil(9_000));
-        let mut upload = self.store.put_multipart(path).await.map_err(refused)?;
+        let mut upload = self.client.store.put_multipart(path).await.map_err(refused)?;
         let starts = (0..bytes.len()).step_by(part);
         let parts: Vec<_> = starts
             .map(|start| upload.put_part(PutPayload::from_bytes(bytes.slice(start..bytes.len().min(start + part)))))
@@ -175,17 +237,25 @@ impl Remote {
         let mut last = None;
         for attempt in 0..TRIES {
             pause(attempt).await;
+            let generation = self.generation();
             let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            let put = self.store.put_opts(&path, PutPayload::from_bytes(bytes.clone()), options).await;
+            let put = self.client.store.put_opts(&path, PutPayload::from_bytes(bytes.clone()), options).await;
             let error = match put {
                 Ok(_) => return Ok(Created::New),
                 Err(error @ object_store::Error::AlreadyExists { .. }) => {
                     let Refusal { error, .. } = refusal(&self.place(key), &error);
                     error
                 }
-                Err(error) => match refusal(&self.place(key), &error).error {
-                    error @ (Error::Transient { .. } | Error::Other { .. } | Error::Changed { .. }) => error,
-                    clear => return Err(clear),
+                Err(error) => match refusal(&self.place(key), &error) {
+                    refused if self.may_be_renewed(&refused, generation) => {
+                        last = Some(refused.error);
+                        continue;
+                    }
+                    Refusal {
+                        error: error @ (Error::Transient { .. } | Error::Other { .. } | Error::Changed { .. }),
+                        ..
+                    } => error,
+                    clear => return Err(clear.error),
                 },
             };
             match self.read(key, None, None).await {
@@ -202,7 +272,7 @@ impl Remote {
         self.is_bucket(key)?;
         let path = self.path(key)?;
         self.persist(|| async {
-            match self.store.delete(&path).await {
+            match self.client.store.delete(&path).await {
                 Ok(()) => Ok(()),
                 Err(error) => match refusal(&self.place(key), &error) {
                     Refusal { error: Error::NotFound { .. }, .. } => Ok(()),
@@ -218,7 +288,7 @@ impl Remote {
         self.is_bucket(folder)?;
         let path = self.path(folder)?;
         self.persist(|| async {
-            let found = self.store.list_with_delimiter(Some(&path)).await;
+            let found = self.client.store.list_with_delimiter(Some(&path)).await;
             let found = found.map_err(|error| refusal(&self.place(folder), &error))?;
             let last = |path: &Path| path.as_ref().rsplit('/').next().unwrap_or("").to_owned();
             let mut names: Vec<_> = found.common_prefixes.iter().map(last).collect();
@@ -229,19 +299,34 @@ impl Remote {
     }
 
     /// Begins an operation again while that could help and the client did not do so itself.
-    async fn persist<T, F: Future<Output = Result<T, Refusal>>>(
+    pub(super) async fn persist<T, F: Future<Output = Result<T, Refusal>>>(
         &self,
         mut once: impl FnMut() -> F,
     ) -> Result<T, Error> {
         let mut attempt = 0;
         loop {
+            let generation = self.generation();
             match once().await {
                 Ok(done) => return Ok(done),
-                Err(Refusal { again: true, .. }) if attempt + 1 < TRIES => attempt += 1,
+                Err(refused) if attempt + 1 < TRIES && (refused.again || self.may_be_renewed(&refused, generation)) => {
+                    attempt += 1;
+                }
                 Err(refused) => return Err(refused.error),
             }
             pause(attempt).await;
         }
+    }
+
+    /// Which credentials are in use, where they can be replaced.
+    fn generation(&self) -> u64 {
+        self.client.credentials.as_ref().map_or(0, |credentials| credentials.now().1)
+    }
+
+    /// Whether a request that was refused may be allowed with the credentials that have come since, or are about to.
+    fn may_be_renewed(&self, refused: &Refusal, generation: u64) -> bool {
+        self.client.credentials.is_some()
+            && matches!(refused.error, Error::Denied { .. })
+            && (refused.stale || self.generation() != generation)
     }
 }
 
@@ -252,11 +337,23 @@ enum Answer {
     TooLong {
         size: u64,
         etag: String,
+        /// What all of its bytes are to come to, if the store says so.
+        sum: Option<Md5Sum>,
     },
 }
 
+/// One page of a listing.
+pub(super) struct Page {
+    /// In the order of the store.
+    pub(super) objects: Vec<ObjectMeta>,
+    /// Keys that no store of ours could hold.
+    pub(super) strange: Vec<String>,
+    /// Where the next page begins; none after the last.
+    pub(super) next: Option<String>,
+}
+
 /// Waits before another try: none before the first, then about 0.2, 0.4, 0.8 … up to 5 seconds, each by chance a half less or more.
-pub(super) async fn pause(attempt: u32) {
+async fn pause(attempt: u32) {
     if attempt == 0 {
         return;
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Selvedge beside its peers and the floor: each figure with the bound that was set for it, slow or not.
-#   bash tests/peers/bench.sh [masks|cutout|plan|train|loader|curves|help|guard|all]...
+#   bash tests/peers/bench.sh [masks|cutout|plan|list|train|loader|curves|help|guard|all]...
 # Everything lies in .bench, kept between calls. SELVEDGE names the program; U2NETP a model of that name (without it there
 # is no cutout section); BENCH_LONG=1 adds the run of 2,400 photos. Compare CPU seconds and ratios within one call: wall
 # seconds depend on what else the machine does.
@@ -238,6 +238,27 @@ stage = json.loads(open(sys.argv[1]).read().splitlines()[-1])["stages"][0]
 found = (stage["decisions"], stage["cached"], stage["gone"])
 right = found == ({"new": 1000, "source changed": 1000}, 998_000, 1000)
 print(f"  it says: {stage['summary']}{'' if right else '   NOT 1000 new, 1000 source changed, 998000 cached, 1000 gone; remove .bench/plan if it was moved'}")
+P
+}
+
+list() {
+    local data=$bench/list wall cpu peak port server
+    rm -rf "$data" && mkdir -p "$data"
+    heading "list: a million keys of a bucket, in pages of 1,000"
+    coproc server { exec "$PYTHON" "$peers/million_keys.py" 1000000; }
+    read -r port <&"${server[0]}"
+    printf 'name = "keys"\nstore = "%s"\n\n[storage]\nendpoint = "http://127.0.0.1:%s"\nallow_http = true\n\n[[stage]]\nkind = "cutout"\ninput = "s3://million/photos/"\nout = "%s"\nmodel = "threshold"\n' \
+        "$data/store" "$port" "$data/out" >"$data/keys.toml"
+    read -r wall cpu peak < <(AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any measure list "$selvedge" plan "$data/keys.toml" --json --log quiet)
+    eval "exec ${server[1]}>&-"
+    wait
+    line "plan of a bucket, wall s" "$wall" "60 s" "$wall <= 60"
+    line "plan of a bucket, CPU s" "$cpu"
+    line "plan of a bucket, peak MB" "$peak" "500 MB" "$peak <= 500"
+    "$PYTHON" - "$bench/logs/list.log" <<'P'
+import json, sys
+stage = json.loads(open(sys.argv[1]).read().splitlines()[-1])["stages"][0]
+print(f"  it says: {stage['summary']}{'' if stage['decisions'] == {'new': 1_000_000} else '   NOT 1000000 new'}")
 P
 }
 

@@ -35,7 +35,7 @@ impl Source {
 pub enum Listed {
     /// A photo.
     Source(Source),
-    /// Something that cannot be read as a photo, in words. Of a bucket, the listing ends there.
+    /// Something that cannot be read as a photo, in words; the listing goes on behind it.
     Unreadable(String),
 }
 
