@@ -18,7 +18,7 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn read(from: &PipelineRef, desk: &Desk) -> Result<Pipeline, Refusal> {
+pub(super) fn read(from: &PipelineRef, desk: &Desk) -> Result<Pipeline, Refusal> {
     let mut sets = BTreeMap::new();
     for set in &from.sets {
         let (name, value) =
@@ -37,11 +37,11 @@ fn read(from: &PipelineRef, desk: &Desk) -> Result<Pipeline, Refusal> {
 }
 
 /// The pipeline's store.
-fn open(pipeline: &Pipeline, desk: &Desk) -> Result<Store, Refusal> {
+pub(super) fn open(pipeline: &Pipeline, desk: &Desk) -> Result<Store, Refusal> {
     Ok(Store::open(&pipeline.store, &pipeline.options, desk.handle.clone())?)
 }
 
-fn settings(pipeline: &Pipeline, desk: &Desk, retry: Retry, limit: Option<u64>) -> runner::Settings {
+pub(super) fn settings(pipeline: &Pipeline, desk: &Desk, retry: Retry, limit: Option<u64>) -> runner::Settings {
     runner::Settings {
         retry,
         limit,
@@ -61,17 +61,21 @@ pub fn run(args: &RunArgs, desk: &Desk) -> Result<Answer, Refusal> {
 
 /// `retry`
 pub fn retry(args: &RetryArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let reason = match &args.reason {
-        Some(code) => Some(Reason::from_code(code).ok_or_else(|| {
-            let hint = crate::pipeline::nearest(code, Reason::ALL.iter().map(|reason| reason.code()));
-            Refusal::usage(format!("--reason {code}: there is no such reason{hint}"))
-        })?),
-        None => None,
-    };
+    let reason = reason(args.reason.as_deref())?;
     let pipeline = read(&args.pipeline, desk)?;
     let store = open(&pipeline, desk)?;
     let summary = runner::run(&pipeline, &store, &settings(&pipeline, desk, Retry::Quarantined(reason), None))?;
     Ok(summarised(&summary, &store))
+}
+
+/// The reason that `--reason` names.
+pub(super) fn reason(code: Option<&str>) -> Result<Option<Reason>, Refusal> {
+    let Some(code) = code else { return Ok(None) };
+    let unknown = || {
+        let hint = crate::pipeline::nearest(code, Reason::ALL.iter().map(|reason| reason.code()));
+        Refusal::usage(format!("--reason {code}: there is no such reason{hint}"))
+    };
+    Reason::from_code(code).map(Some).ok_or_else(unknown)
 }
 
 /// What a run came to, for people and as JSON.

@@ -2,6 +2,7 @@
 //! shard of it, and a finish; an array job does the same three things in other processes. Must not know terminals.
 
 pub mod cores;
+mod entry;
 mod error;
 mod fold;
 mod freeze;
@@ -11,11 +12,17 @@ mod ledger;
 pub mod lock;
 mod models;
 pub mod preview;
+pub mod review;
+mod settle;
+mod sheet;
 pub mod state;
 mod tables;
+mod thumbnails;
 pub mod work;
 
+pub use entry::Entry;
 pub use error::Error;
+pub use settle::Verdict;
 pub use tables::{run as table_stage, stats_settings};
 pub use work::Share;
 
@@ -165,21 +172,8 @@ struct Begun {
 fn begin(pipeline: &Pipeline, store: &Store, settings: &Settings, array: bool) -> Result<Begun, Error> {
     let run = id::run();
     let lock = lock::acquire(store, &pipeline.name, &run, &settings.cancel)?;
-    let record = Record {
-        schema: state::schema(),
-        run: run.clone(),
-        pipeline: pipeline.name.clone(),
-        file: pipeline.file.clone(),
-        text: pipeline.text.clone(),
-        date: pipeline.date.clone(),
-        sets: pipeline.sets.clone(),
-        array,
-        epoch: lock.epoch(),
-        host: lock::host(),
-        started: clock::now(),
-        program: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    if let Err(error) = recover(pipeline, store, settings, &record) {
+    let record = record(pipeline, &run, lock.epoch(), array);
+    if let Err(error) = recover(pipeline, store, settings, &record, Unended::All) {
         lock.release()?;
         return Err(error);
     }
@@ -187,8 +181,41 @@ fn begin(pipeline: &Pipeline, store: &Store, settings: &Settings, array: bool) -
     Ok(Begun { lock, record })
 }
 
+/// What a run is written down as.
+fn record(pipeline: &Pipeline, run: &str, epoch: u64, array: bool) -> Record {
+    Record {
+        schema: state::schema(),
+        run: run.to_owned(),
+        pipeline: pipeline.name.clone(),
+        file: pipeline.file.clone(),
+        text: pipeline.text.clone(),
+        date: pipeline.date.clone(),
+        sets: pipeline.sets.clone(),
+        array,
+        epoch,
+        host: lock::host(),
+        started: clock::now(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// Which runs without an end are ended for good.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unended {
+    /// All of them.
+    All,
+    /// Those of one process, which is dead; an array job that nobody works on now may still be waiting for its turn.
+    OfProcesses,
+}
+
 /// Folds what interrupted runs of this pipeline had committed, and ends them: nothing committed is ever done twice.
-fn recover(pipeline: &Pipeline, store: &Store, settings: &Settings, by: &Record) -> Result<(), Error> {
+fn recover(
+    pipeline: &Pipeline,
+    store: &Store,
+    settings: &Settings,
+    by: &Record,
+    unended: Unended,
+) -> Result<(), Error> {
     for run in state::runs(store)? {
         let folder = state::folder(&run);
         if store.wait(store.head(&format!("{folder}/outcome.json")))?.is_some() {
@@ -205,6 +232,9 @@ fn recover(pipeline: &Pipeline, store: &Store, settings: &Settings, by: &Record)
             )));
         }
         let array = record.array;
+        if array && unended == Unended::OfProcesses {
+            continue;
+        }
         close(
             pipeline,
             store,
@@ -386,6 +416,8 @@ fn items_stage(
     context: &Context,
 ) -> Result<(Report, bool, u64), Error> {
     let plan = plan_items(pipeline, spec, cutout, settings, context)?;
+    let subject = review::Subject { pipeline, spec, cutout };
+    review::remember(subject, context.tables.store())?;
     let todo: u64 = plan.decisions.values().sum();
     settings.events.emit(Event::StageStarted { stage: spec.name.clone(), total: Some(todo), unit: "images" });
     let (_, spent) = work::work(&plan, Share::ALL, cutout, context)?;
@@ -406,7 +438,9 @@ fn items_stage(
     parts.extend((plan.standing_quarantined > 0).then(|| {
         format!("{} still quarantined since earlier runs (retry takes them up again)", plan.standing_quarantined)
     }));
-    let report = Report { counts, summary: parts.join(", "), artifacts: vec![cutout.out.clone()] };
+    let mut artifacts = vec![cutout.out.clone()];
+    artifacts.extend(sheet::after_run(subject, context, sheet::Fresh { plan: &plan, commits: &commits, counts }));
+    let report = Report { counts, summary: parts.join(", "), artifacts };
     Ok((report, todo == 0 && plan.gone == 0 && plan.unreadable == 0, plan.standing_quarantined))
 }
 

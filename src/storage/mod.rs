@@ -27,7 +27,7 @@ mod remote;
 mod walk;
 
 pub use error::Error;
-pub use location::split_location;
+pub use location::{redact, split_location};
 pub use options::{KNOWN as KNOWN_OPTIONS, Options};
 pub use probe::{Check, ProbeReport, probe};
 pub use reader::Reader;
