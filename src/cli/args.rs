@@ -81,6 +81,9 @@ pub enum Command {
     Evaluate(Box<EvaluateArgs>),
     /// Remove the background of photos.
     Cutout(CutoutArgs),
+    /// List cutouts that wait for a person, and accept or reject them.
+    #[command(subcommand)]
+    Review(ReviewCommand),
     /// Masks as pictures.
     #[command(subcommand)]
     Masks(MasksCommand),
@@ -347,6 +350,77 @@ pub struct CutoutArgs {
     /// Take up no more photos than this.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+}
+
+/// `review …`
+#[derive(Subcommand, Debug)]
+pub enum ReviewCommand {
+    /// List what waits, the most doubtful first.
+    #[command(
+        override_usage = "selvedge review list [OPTIONS] PIPELINE.toml\n       selvedge review list [OPTIONS] --out DIR"
+    )]
+    List {
+        /// Whose.
+        #[command(flatten)]
+        of: ReviewRef,
+        /// Only what waits for this reason.
+        #[arg(long, value_name = "REASON")]
+        reason: Option<String>,
+        /// No more than this of each stage.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+    },
+    /// Move cutouts from the review place to the shop.
+    #[command(
+        override_usage = "selvedge review accept [OPTIONS] PIPELINE.toml KEY…\n       selvedge review accept [OPTIONS] --out DIR KEY…"
+    )]
+    Accept(DecideArgs),
+    /// Quarantine cutouts and remove them from the review place; `retry --reason rejected` makes them again.
+    #[command(
+        override_usage = "selvedge review reject [OPTIONS] PIPELINE.toml KEY…\n       selvedge review reject [OPTIONS] --out DIR KEY…"
+    )]
+    Reject {
+        /// Which.
+        #[command(flatten)]
+        which: DecideArgs,
+        /// Why, for those who read the quarantine.
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
+}
+
+/// Whose cutouts: a pipeline file's, or those of a folder that `cutout` wrote.
+#[derive(Args, Debug)]
+pub struct ReviewRef {
+    /// The pipeline file, then (of `accept` and `reject`) keys of photos; with --out only keys.
+    #[arg(value_name = "PIPELINE.toml | KEY")]
+    pub words: Vec<String>,
+    /// The folder or prefix that `selvedge cutout --out` wrote to, in place of a pipeline file.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["sets", "date", "stage"])]
+    pub out: Option<String>,
+    /// The stage, where the pipeline has several that make cutouts.
+    #[arg(long, value_name = "STAGE")]
+    pub stage: Option<String>,
+    /// Give a parameter of the file another value.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub sets: Vec<String>,
+    /// The day that {date} stands for; today (UTC) unless given.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Option<String>,
+}
+
+/// `review accept|reject`
+#[derive(Args, Debug)]
+pub struct DecideArgs {
+    /// Whose.
+    #[command(flatten)]
+    pub of: ReviewRef,
+    /// All that wait, in place of keys.
+    #[arg(long)]
+    pub all: bool,
+    /// With --all: only what waits for this reason.
+    #[arg(long, value_name = "REASON", requires = "all")]
+    pub reason: Option<String>,
 }
 
 /// `masks …`

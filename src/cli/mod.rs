@@ -8,6 +8,7 @@ mod evaluate;
 mod model;
 mod model_args;
 mod nights;
+mod review;
 mod runs;
 mod stages;
 mod train;
@@ -191,6 +192,7 @@ fn name(command: &Command) -> &'static str {
         Command::Train(_) => "train",
         Command::Evaluate(_) => "evaluate",
         Command::Cutout(_) => "cutout",
+        Command::Review(_) => "review",
         Command::Masks(_) => "masks",
         Command::Model(_) => "model",
         Command::SampleData(_) => "sample-data",
@@ -214,6 +216,7 @@ fn answer(command: Command, desk: &Desk) -> Result<Answer, Refusal> {
         Command::Train(args) => train::train(&args, desk),
         Command::Evaluate(args) => evaluate::evaluate(&args, desk),
         Command::Cutout(args) => cutout::cutout(&args, desk),
+        Command::Review(args) => review::review(&args, desk),
         Command::Masks(args) => stages::masks(&args, desk),
         Command::Model(args) => model::model(&args, desk),
         Command::SampleData(args) => stages::sample(&args, desk),

@@ -109,16 +109,20 @@ pub fn run(args: &RunArgs, desk: &Desk) -> Result<Answer, Refusal> {
 
 /// `retry`
 pub fn retry(args: &RetryArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let reason = match &args.reason {
-        Some(code) => Some(Reason::from_code(code).ok_or_else(|| {
-            let hint = crate::pipeline::nearest(code, Reason::ALL.iter().map(|reason| reason.code()));
-            Refusal::usage(format!("--reason {code}: there is no such reason{hint}"))
-        })?),
-        None => None,
-    };
+    let reason = reason(args.reason.as_deref())?;
     let pipeline = Draft::read(&args.pipeline)?.single(&args.pipeline, desk)?;
     let settings = super::runs::settings(&pipeline, desk, Retry::Quarantined(reason), None);
     Ok(told(&night(&pipeline, desk, &settings)))
+}
+
+/// The reason that `--reason` names.
+pub(super) fn reason(code: Option<&str>) -> Result<Option<Reason>, Refusal> {
+    let Some(code) = code else { return Ok(None) };
+    let unknown = || {
+        let hint = crate::pipeline::nearest(code, Reason::ALL.iter().map(|reason| reason.code()));
+        Refusal::usage(format!("--reason {code}: there is no such reason{hint}"))
+    };
+    Reason::from_code(code).map(Some).ok_or_else(unknown)
 }
 
 /// What the past asks for before the run that `plan` speaks of; nothing when a person named the day.

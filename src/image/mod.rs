@@ -26,6 +26,7 @@ pub mod raster;
 pub mod spans;
 pub mod taps;
 mod threshold;
+mod thumbnail;
 
 pub use compose::compose;
 pub use decode::decode;
@@ -35,6 +36,7 @@ pub use geometry::{Filter, resize_plane_f32, resize_plane_u8, resize_rgb};
 pub use matte::upsample;
 pub use probe::probe;
 pub use threshold::threshold;
+pub use thumbnail::{Thumbnail, thumbnail};
 
 use bytes::Bytes;
 

@@ -1,3 +1,5 @@
-//! Tables and curves in, SVG and HTML text out. Must not know where figures come from, nor read or write anything.
+//! Tables, pictures and curves in, SVG and HTML text out. Must not know where figures come from, nor read or write anything.
 
 pub mod chart;
+pub mod picture;
+pub mod sheet;

@@ -4,7 +4,8 @@
 use super::schedule::{self, OnMissed};
 use super::section::{Section, Source};
 use super::{
-    Comparison, Error, Evaluation, Limit, Params, Schedule, Training, Watch, cutouts, evaluation, training, watch, words,
+    Comparison, Error, Evaluation, Limit, Params, Schedule, Training, Watch, cutouts, evaluation, training, watch,
+    words,
 };
 use crate::predict;
 use crate::runtime::SessionSettings;

@@ -6,7 +6,7 @@ use super::{Error, freeze, ledger};
 use crate::outcome::{Outcome, Reason};
 use crate::stage::tables::{Place, Publication};
 use crate::stage::{Context, cutout, quarantine};
-use crate::table::{self, PartWriter, read, schema};
+use crate::table::{self, Manifest, PartWriter, read, schema};
 use crate::{digest, digest::Fingerprint};
 use arrow::array::{Array, AsArray, RecordBatch};
 use bytes::Bytes;
@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 const MOST_CONFLICTS: usize = 16;
 /// Outputs that are removed at a time.
 const REMOVALS: usize = 16;
+/// What a ledger names in its dependencies that a person changed after a fold; whatever was folded stands beside it.
+pub const REVIEWED: &str = "reviewed";
 
 /// Folds the committed shards of a stage into the tables. Attempts and quarantine come before the ledger: the ledger's new
 /// version says that all of it is done.
@@ -35,7 +37,12 @@ pub fn fold(
     let place = ledger::place(&folder);
     let current = context.tables.current_at(place).map_err(&of_stage)?;
     let depends_on = folded(plan, commits, context);
-    if commits.is_empty() && plan.gone == 0 || current.as_ref().is_some_and(|ledger| ledger.depends_on == depends_on) {
+    let is_folded = |ledger: &Manifest| {
+        let mut held = ledger.depends_on.clone();
+        held.0.remove(REVIEWED);
+        held == depends_on
+    };
+    if commits.is_empty() && plan.gone == 0 || current.as_ref().is_some_and(is_folded) {
         return Ok(Tidied::default());
     }
     append_attempts(plan, commits, context, pipeline)?;
@@ -102,7 +109,11 @@ fn folded(plan: &StagePlan, commits: &[ShardCommit], context: &Context) -> Finge
 }
 
 /// The rows of one commit as the table `attempts` has them, checked against the commit.
-fn attempt_rows(plan: &StagePlan, commit: &ShardCommit, context: &Context) -> Result<Vec<RecordBatch>, Error> {
+pub(super) fn attempt_rows(
+    plan: &StagePlan,
+    commit: &ShardCommit,
+    context: &Context,
+) -> Result<Vec<RecordBatch>, Error> {
     let store = context.tables.store();
     let key = format!("{}/{}", state::stage_folder(&context.run, &plan.stage), commit.file);
     let bytes = store.wait(store.get(&key))?;
@@ -164,7 +175,11 @@ fn append_attempts(plan: &StagePlan, commits: &[ShardCommit], context: &Context,
 }
 
 /// Every row of the new ledger that stands quarantined.
-fn quarantined(place: Place<'_>, parts: &[table::PartEntry], context: &Context) -> Result<Vec<quarantine::Row>, Error> {
+pub(super) fn quarantined(
+    place: Place<'_>,
+    parts: &[table::PartEntry],
+    context: &Context,
+) -> Result<Vec<quarantine::Row>, Error> {
     let columns = ["key", "outcome", "reason", "detail"];
     let mut rows = Vec::new();
     let mut reasons: BTreeMap<&'static str, Reason> = BTreeMap::new();

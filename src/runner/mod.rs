@@ -3,6 +3,7 @@
 
 pub mod cores;
 mod end;
+mod entry;
 mod error;
 mod exit;
 mod fold;
@@ -13,15 +14,21 @@ mod ledger;
 pub mod lock;
 mod models;
 pub mod preview;
+pub mod review;
 pub mod schedule;
+mod settle;
+mod sheet;
 pub mod state;
 mod tables;
+mod thumbnails;
 pub mod watch;
 pub mod work;
 
 pub use end::{Ended, refused};
+pub use entry::Entry;
 pub use error::Error;
 pub use exit::Exit;
+pub use settle::Verdict;
 pub use tables::{run as table_stage, stats_settings};
 pub use work::Share;
 
@@ -188,21 +195,8 @@ struct Begun {
 fn begin(pipeline: &Pipeline, store: &Store, settings: &Settings, array: bool) -> Result<Begun, Error> {
     let run = id::run();
     let lock = lock::acquire(store, &pipeline.name, &run, &settings.cancel)?;
-    let record = Record {
-        schema: state::schema(),
-        run: run.clone(),
-        pipeline: pipeline.name.clone(),
-        file: pipeline.file.clone(),
-        text: pipeline.text.clone(),
-        date: pipeline.date.clone(),
-        sets: pipeline.sets.clone(),
-        array,
-        epoch: lock.epoch(),
-        host: lock::host(),
-        started: clock::now(),
-        program: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    if let Err(error) = recover(pipeline, store, settings, &record) {
+    let record = record(pipeline, &run, lock.epoch(), array);
+    if let Err(error) = recover(pipeline, store, settings, &record, Unended::All) {
         lock.release()?;
         return Err(error);
     }
@@ -210,8 +204,41 @@ fn begin(pipeline: &Pipeline, store: &Store, settings: &Settings, array: bool) -
     Ok(Begun { lock, record })
 }
 
+/// What a run is written down as.
+fn record(pipeline: &Pipeline, run: &str, epoch: u64, array: bool) -> Record {
+    Record {
+        schema: state::schema(),
+        run: run.to_owned(),
+        pipeline: pipeline.name.clone(),
+        file: pipeline.file.clone(),
+        text: pipeline.text.clone(),
+        date: pipeline.date.clone(),
+        sets: pipeline.sets.clone(),
+        array,
+        epoch,
+        host: lock::host(),
+        started: clock::now(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// Which runs without an end are ended for good.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unended {
+    /// All of them.
+    All,
+    /// Those of one process, which is dead; an array job that nobody works on now may still be waiting for its turn.
+    OfProcesses,
+}
+
 /// Folds what interrupted runs of this pipeline had committed, and ends them: nothing committed is ever done twice.
-fn recover(pipeline: &Pipeline, store: &Store, settings: &Settings, by: &Record) -> Result<(), Error> {
+fn recover(
+    pipeline: &Pipeline,
+    store: &Store,
+    settings: &Settings,
+    by: &Record,
+    unended: Unended,
+) -> Result<(), Error> {
     for run in state::runs(store)? {
         let folder = state::folder(&run);
         if store.wait(store.head(&format!("{folder}/outcome.json")))?.is_some() {
@@ -228,6 +255,9 @@ fn recover(pipeline: &Pipeline, store: &Store, settings: &Settings, by: &Record)
             )));
         }
         let array = record.array;
+        if array && unended == Unended::OfProcesses {
+            continue;
+        }
         let record = Record { epoch: by.epoch, ..record };
         let error = Some(format!("ended by run {}", by.run));
         end::close(pipeline, store, settings, &record, End { error, ..end::ending(&record, "interrupted") })?;
@@ -441,6 +471,8 @@ fn items_stage(
     context: &Context,
 ) -> Result<StageDone, Error> {
     let plan = plan_items(pipeline, spec, cutout, settings, context)?;
+    let subject = review::Subject { pipeline, spec, cutout };
+    review::remember(subject, context.tables.store())?;
     let todo: u64 = plan.decisions.values().sum();
     settings.events.emit(Event::StageStarted { stage: spec.name.clone(), total: Some(todo), unit: "images" });
     let (_, spent) = work::work(&plan, Share::ALL, cutout, context)?;
@@ -461,7 +493,9 @@ fn items_stage(
     parts.extend((plan.standing_quarantined > 0).then(|| {
         format!("{} still quarantined since earlier runs (retry takes them up again)", plan.standing_quarantined)
     }));
-    let report = Report { counts, summary: parts.join(", "), artifacts: vec![cutout.out.clone()] };
+    let mut artifacts = vec![cutout.out.clone()];
+    artifacts.extend(sheet::after_run(subject, context, sheet::Fresh { plan: &plan, commits: &commits, counts }));
+    let report = Report { counts, summary: parts.join(", "), artifacts };
     let idle = todo == 0 && plan.gone == 0 && plan.unreadable == 0;
     // A struct of numbers and one text always becomes JSON.
     let work = (spent.images > 0).then(|| serde_json::to_value(&spent).unwrap_or_default());

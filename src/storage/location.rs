@@ -158,7 +158,7 @@ pub(super) fn joined(prefix: &str, key: &str) -> String {
 }
 
 /// A location without what could be a secret: the query of a web address, and anything before an `@` in the host.
-pub(super) fn redact(location: &str) -> String {
+pub fn redact(location: &str) -> String {
     let Some((scheme, rest)) = location.split_once("://") else { return location.to_owned() };
     let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);

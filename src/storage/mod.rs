@@ -30,7 +30,7 @@ mod walk;
 mod wire;
 
 pub use error::Error;
-pub use location::split_location;
+pub use location::{redact, split_location};
 pub use options::{KNOWN as KNOWN_OPTIONS, Options};
 pub use probe::{Check, ProbeReport, probe};
 pub use reader::Reader;
