@@ -110,6 +110,14 @@ impl<'a> Section<'a> {
         number.map(Some).ok_or_else(|| self.wrong(key, offset, value.get_ref(), "a number"))
     }
 
+    /// A string or a whole number, as text.
+    pub fn word_or_number(&self, key: &'static str) -> Result<Option<String>, Error> {
+        match self.get(key) {
+            Some((value, _)) if value.get_ref().as_integer().is_some() => Ok(number_text(value.get_ref())),
+            _ => self.text(key),
+        }
+    }
+
     /// Two whole numbers.
     pub fn pair(&self, key: &'static str) -> Result<Option<(u32, u32)>, Error> {
         let Some(numbers) = self.floats(key)? else { return Ok(None) };

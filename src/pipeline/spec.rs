@@ -355,7 +355,16 @@ fn cutout(section: &Section<'_>, options: &Options) -> Result<cutout::Settings, 
     let predict::Settings { session: SessionSettings { intra_threads, .. }, sessions, batch, accept_nc, classes } =
         &mut settings.predict;
     *classes = section.texts("classes")?.unwrap_or_default();
-    *intra_threads = section.number("session_threads")?.map_or(*intra_threads, |threads| threads.max(1) as usize);
+    match section.word_or_number("session_threads")? {
+        None => {}
+        Some(text) if text == "auto" => settings.calibrate = true,
+        Some(text) => match text.parse::<usize>() {
+            Ok(threads) if threads > 0 => *intra_threads = threads,
+            _ => {
+                return Err(section.error_at("session_threads", format!("{text:?} is neither auto nor a number from 1")));
+            }
+        },
+    }
     *sessions = section.number("sessions")?.map_or(*sessions, |sessions| sessions as usize);
     *batch = section.number("batch")?.map(|batch| batch.max(1) as usize);
     *accept_nc = section.flag("accept_nc")?.unwrap_or(*accept_nc);

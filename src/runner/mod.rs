@@ -1,6 +1,7 @@
 //! Runs: a pipeline's stages in their order, under one lock, each doing only what is missing. A run is a plan, work on every
 //! shard of it, and a finish; an array job does the same three things in other processes. Must not know terminals.
 
+mod calibration;
 pub mod cores;
 mod end;
 mod entry;
@@ -41,6 +42,7 @@ use crate::stage::tables::Tables;
 use crate::stage::{self, Context, Fence, Report, cutout};
 use crate::storage::Store;
 use crate::{clock, id};
+use calibration::Measure;
 use state::{End, Record, StageEnd, StagePlan};
 use std::sync::Arc;
 use std::time::Instant;
@@ -114,7 +116,8 @@ pub fn plan_array(pipeline: &Pipeline, store: &Store, settings: &Settings) -> Re
     for spec in &pipeline.stages {
         if let Kind::Cutout(cutout) = &spec.kind {
             let context = context(pipeline, store, settings, &begun.record, &spec.name);
-            plan_items(pipeline, spec, cutout, settings, &context)?;
+            let cutout = calibration::settled(cutout, &context, Measure::Allowed)?;
+            plan_items(pipeline, spec, &cutout, settings, &context)?;
         }
     }
     begun.lock.release()?;
@@ -145,8 +148,9 @@ pub fn work_array(
         let context = context(pipeline, store, settings, &record, &spec.name);
         match &spec.kind {
             Kind::Cutout(cutout) => {
-                let plan = plan_items(pipeline, spec, cutout, settings, &context)?;
-                summary.counts += work::work(&plan, share, cutout, &context)?.0;
+                let cutout = calibration::settled(cutout, &context, Measure::Allowed)?;
+                let plan = plan_items(pipeline, spec, &cutout, settings, &context)?;
+                summary.counts += work::work(&plan, share, &cutout, &context)?.0;
             }
             kind if share.index == 0 => {
                 tables::run(kind, &context)?;
@@ -411,7 +415,10 @@ fn all_stages(
         let context = context(pipeline, store, settings, record, &spec.name);
         let (start, started) = (Instant::now(), clock::now());
         let StageDone { report, idle, standing, work } = match &spec.kind {
-            Kind::Cutout(cutout) => items_stage(pipeline, spec, cutout, settings, &context)?,
+            Kind::Cutout(cutout) => {
+                let cutout = calibration::settled(cutout, &context, Measure::Allowed)?;
+                items_stage(pipeline, spec, &cutout, settings, &context)?
+            }
             kind => {
                 let (report, idle) = tables::run(kind, &context)?;
                 StageDone { report, idle, standing: 0, work: None }

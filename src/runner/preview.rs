@@ -1,5 +1,6 @@
 //! What a run would do, without doing any of it: per stage what is new, changed, cached or gone, and why. Must not write.
 
+use super::calibration::{self, Measure};
 use super::freeze::{self, Rules};
 use super::{Error, Settings, ledger, tables};
 use crate::digest::Fingerprint;
@@ -39,7 +40,10 @@ pub fn preview(pipeline: &Pipeline, store: &Store, settings: &Settings) -> Resul
     for spec in &pipeline.stages {
         let context = read_only(store, settings, &spec.name);
         let preview = match &spec.kind {
-            Kind::Cutout(cutout) => items(pipeline, spec, cutout, settings, &context)?,
+            Kind::Cutout(cutout) => {
+                let cutout = calibration::settled(cutout, &context, Measure::No)?;
+                items(pipeline, spec, &cutout, settings, &context)?
+            }
             kind => table(spec, kind, upstream_changes, &context)?,
         };
         upstream_changes |= !matches!(spec.kind, Kind::Cutout(_)) && preview.cached == 0;

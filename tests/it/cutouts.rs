@@ -1,7 +1,7 @@
 //! What a shop is given: several products of one cutout, doubtful ones kept back, and what becomes of outputs whose photo is
 //! gone.
 
-use crate::runs::{code, end, files, json};
+use crate::runs::{code, end, files, json, made};
 use selvedge::image::{DecodedImage, Limits, SourceImage, decode};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -182,4 +182,28 @@ fn an_input_that_is_gone_by_half_does_not_empty_the_shop() {
     pipeline(folder, "stale = \"remove\"\nmax_gone = \"90%\"");
     json(folder, 0, &["run", "night.toml"]);
     assert_eq!(shop(folder).len(), 5);
+}
+
+#[test]
+fn the_nightly_pipeline_fills_a_shop() {
+    let place = workplace(3);
+    let folder = place.path();
+    fs::write(folder.join("photos/torn.jpg"), &fs::read(folder.join("photos/00.jpg")).unwrap()[..400]).unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/catalog-nightly.toml");
+    let sets = ["--set", "bucket=.", "--set", "model=threshold", "--set", "metrics=selvedge.prom"];
+    let words: Vec<&str> = ["run", file.to_str().unwrap()].into_iter().chain(sets).collect();
+    // One of four is broken, which is more than the limit of 1 %.
+    let first = json(folder, 1, &words);
+    assert_eq!((made(&first), &first["counts"]["quarantined"]), (3, &Value::from(1)), "{first}");
+    let shop: BTreeSet<_> = files(&folder.join("cutouts")).into_keys().collect();
+    let looked_at: BTreeSet<_> = files(&folder.join("review")).into_keys().collect();
+    for name in ["transparent/00.jpg.png", "main/00.jpg.jpg"].map(Path::new) {
+        assert!(shop.contains(name) != looked_at.contains(name), "{name:?} is in the shop or to be looked at");
+    }
+    assert!(looked_at.contains(Path::new("sheet.html")));
+    let told = fs::read_to_string(folder.join("selvedge.prom")).unwrap();
+    assert!(told.contains("pipeline=\"catalog-nightly\""), "{told}");
+    fs::remove_file(folder.join("photos/torn.jpg")).unwrap();
+    let second = json(folder, 0, &words);
+    assert_eq!(second["counts"]["cached"], 3, "{second}");
 }

@@ -46,6 +46,8 @@ pub struct Settings {
     pub model: String,
     /// How the model is run.
     pub predict: predict::Settings,
+    /// Whether the threads of a session are measured rather than given; asked before anything is planned.
+    pub calibrate: bool,
     /// Where ONNX Runtime's library lies, when not where it is looked for.
     pub runtime: Option<PathBuf>,
     /// How edges are treated.
@@ -86,6 +88,7 @@ impl Settings {
             out,
             model: "threshold".to_owned(),
             predict,
+            calibrate: false,
             runtime: None,
             edges: Edges::default(),
             outputs: vec![Output::default()],
@@ -256,18 +259,33 @@ pub fn work(
     Ok((counts, work))
 }
 
+/// What the model is, in words that are the same for the same model.
+pub fn model_identity(settings: &Settings, handle: &Handle) -> Result<String, Error> {
+    choice(settings, handle)?.identity().map_err(|error| Error::Usage(error.to_string()))
+}
+
+/// Measures how the cores are best divided between sessions of the model.
+pub fn calibrate(settings: &Settings, context: &Context) -> Result<predict::Division, Error> {
+    let usage = |error: predict::Error| Error::Usage(error.to_string());
+    let choice = choice(settings, context.tables.store().handle())?;
+    let runtime = library(settings).map_err(|error| Error::Usage(error.to_string()))?;
+    let memory = predict::available_memory();
+    predict::calibrate(&choice, &runtime, &settings.predict, context.threads, memory, &context.cancel).map_err(usage)
+}
+
+fn library(settings: &Settings) -> Result<runtime::Runtime, runtime::Error> {
+    let environment = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
+    runtime::Runtime::load(&runtime::locate(settings.runtime.as_deref(), environment.as_deref())?)
+}
+
 fn open_model(settings: &Settings, context: &Context) -> Result<predict::Opened, Error> {
     let usage = |error: predict::Error| Error::Usage(error.to_string());
     let choice = choice(settings, context.tables.store().handle())?;
-    let library = || {
-        let environment = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
-        runtime::Runtime::load(&runtime::locate(settings.runtime.as_deref(), environment.as_deref())?)
-    };
     let mut how = settings.predict.clone();
     if how.sessions == 0 {
         how.sessions = (context.threads / how.session.intra_threads.max(1)).max(1);
     }
-    let opened = predict::open(&choice, library, &how).map_err(usage)?;
+    let opened = predict::open(&choice, || library(settings), &how).map_err(usage)?;
     opened.notes.iter().for_each(|text| note(&context.events, Level::Info, text.as_str()));
     Ok(opened)
 }
