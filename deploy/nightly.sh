@@ -24,19 +24,23 @@ child=
 stopping=
 
 # As the first process of a container, or below cron, a shell passes no signal on by itself, and the program is to end cleanly.
+# shellcheck disable=SC2329  # called by the trap
 pass_on() {
     stopping=1
+    interrupted=1
     if [ -n "$child" ]; then kill -TERM "$child" 2>/dev/null; fi
 }
 trap pass_on TERM INT
 
-# A signal ends `wait` early, so it is asked again until the child is gone.
+# A signal ends `wait` early, so it is asked again; 127 means that the child had been waited for already.
 await() {
-    wait "$child"
-    status=$?
-    while kill -0 "$child" 2>/dev/null; do
+    status=127
+    while :; do
+        interrupted=
         wait "$child"
-        status=$?
+        now=$?
+        if [ "$now" -ne 127 ]; then status=$now; fi
+        if [ -z "$interrupted" ]; then break; fi
     done
     child=
 }
@@ -48,6 +52,8 @@ once() {
         selvedge "$@" --log json &
     fi
     child=$!
+    # Told to stop between the two lines above.
+    if [ -n "$stopping" ]; then kill -TERM "$child" 2>/dev/null; fi
     await
 }
 
