@@ -74,7 +74,8 @@ echo "this is the log" >&2
 if [ "$first" = wait ]; then
     trap 'echo stopped >>"$CALLS"; exit 143' TERM
     echo ready >"$READY"
-    while :; do sleep 1 & wait $!; done
+    for _ in $(seq 100); do sleep 1 & wait $!; done
+    exit 9
 fi
 exit "$first"
 STUB
@@ -99,7 +100,8 @@ calls() {
     number=$(grep -c "$1" "$CALLS" || true)
     if [ "$number" -ne "$2" ]; then echo "$number calls of $1, not $2:"; cat "$CALLS"; return 1; fi
 }
-# Starts, sends SIGTERM once the program is at work, and gives the exit code.
+# Starts, sends SIGTERM once the program is at work, and gives the exit code. A script that does not pass the signal on ends when
+# the program gives up by itself, with another code.
 stopped() {
     mkfifo "$READY"
     "$@" >"$scratch/printed" 2>&1 &
