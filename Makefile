@@ -1,4 +1,4 @@
-# make demo · make test · make test-s3 · make bench · make runtime · make check
+# make demo · make test · make test-s3 · make bench · make runtime · make check · make check-deploy
 # One profile and one target folder for everything; CARGO_TARGET_DIR is honoured.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -8,7 +8,7 @@ SELVEDGE := $(CARGO_TARGET_DIR)/release/selvedge
 CARGO := cargo
 VENV := .venv
 
-.PHONY: demo test test-mpi test-s3 check bench runtime build clean-demo
+.PHONY: demo test test-mpi test-s3 check check-deploy bench runtime build clean-demo
 .DEFAULT_GOAL := demo
 
 build:
@@ -42,7 +42,7 @@ $(VENV)/ready: tests/requirements.txt
 	touch $@
 
 ## Every test there is; set up from nothing.
-test: runtime $(VENV)/ready
+test: runtime $(VENV)/ready check-deploy
 	$(CARGO) build --release --locked
 	SELVEDGE_MOTO=$(CURDIR)/$(VENV)/bin/moto_server SELVEDGE_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --release --locked
 
@@ -59,6 +59,10 @@ check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --release --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps
+
+## What a team copies from deploy/: units, images, manifests, rights, alerts, scripts. Without a network once .venv is there.
+check-deploy: $(VENV)/ready
+	@PATH=$(CURDIR)/$(VENV)/bin:$$PATH bash tests/deploy.sh
 
 ## Ratios against the peers and the floor; takes what it needs into an ignored environment.
 bench: build runtime
