@@ -25,6 +25,7 @@ pub mod raster;
 pub mod spans;
 pub mod taps;
 mod threshold;
+mod tiff_file;
 
 pub use compose::compose;
 pub use decode::decode;
