@@ -131,6 +131,17 @@ pub(super) fn ycck_to_ink(samples: &mut [u8]) {
     }
 }
 
+/// Premultiplied colours to straight ones, in place: what a TIFF calls associated alpha.
+pub(super) fn make_straight(rgb: &mut [u8], alpha: &[u8]) {
+    for (pixel, alpha) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(alpha) {
+        let alpha = u32::from(*alpha);
+        if alpha != 255 {
+            *pixel =
+                pixel.map(|value| (u32::from(value) * 255 + alpha / 2).checked_div(alpha).unwrap_or(0).min(255) as u8);
+        }
+    }
+}
+
 /// The picture over white, by its straight alpha.
 pub(super) fn over_white(rgb: &[u8], alpha: &[u8]) -> Vec<u8> {
     let mut flat = vec![0; rgb.len()];

@@ -13,6 +13,8 @@ pub(super) struct Directory {
     pub(super) another: bool,
     /// Whether the directory says that it holds no whole picture but a preview of one, as camera raw files do.
     pub(super) preview: bool,
+    /// Whether the first channel beyond the colours is alpha that they are multiplied by already.
+    pub(super) premultiplied: bool,
 }
 
 struct Reader<'a> {
@@ -61,13 +63,15 @@ pub(super) fn first_directory(bytes: &[u8]) -> Option<Directory> {
     let reader = Reader { bytes, big_endian };
     let start = reader.u32(4)? as usize;
     let count = usize::from(reader.u16(start)?);
-    let mut found = Directory { orientation: 1, dpi: None, another: false, preview: false };
+    let mut found = Directory { orientation: 1, dpi: None, another: false, preview: false, premultiplied: false };
     let (mut x, mut y, mut unit) = (None, None, 2);
     for index in 0..count {
         let entry = start + 2 + index * 12;
         let Some(tag) = reader.u16(entry) else { break };
         match tag {
             0x00fe => found.preview |= reader.number(entry).is_some_and(|kind| kind & 1 == 1),
+            // ExtraSamples, of which the first stands in place.
+            0x0152 => found.premultiplied = reader.u16(entry + 8) == Some(1),
             // DNGVersion: the first directory of a DNG is a preview, whatever it says of itself.
             0xc612 => found.preview = true,
             0x0112 => {

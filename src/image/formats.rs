@@ -3,7 +3,7 @@
 
 use super::decode::{Raster, Samples, split_rgba, to_eight_bits};
 use super::probe::{Header, exif_facts};
-use super::{Colour, Error, Facts, Format, Limits, Note, exif};
+use super::{Colour, Error, Facts, Format, Limits, Note, colour, exif, tiff_file};
 use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, tiff::TiffDecoder, webp::WebPDecoder};
 use image::{ColorType, ExtendedColorType, ImageDecoder, ImageError};
 use std::io::{Cursor, ErrorKind};
@@ -39,7 +39,10 @@ fn open(format: Format, bytes: &[u8]) -> Result<(Header, Box<dyn ImageDecoder + 
     };
     let (stored_width, stored_height) = decoder.dimensions();
     // A profile or an EXIF block that cannot be read must not cost the picture.
-    let icc = decoder.icc_profile().unwrap_or_default();
+    let icc = match format {
+        Format::Tiff => tiff_file::profile(bytes),
+        _ => decoder.icc_profile().unwrap_or_default(),
+    };
     let block = decoder.exif_metadata().unwrap_or_default();
     let (orientation, dpi) = match (format, page) {
         (Format::Tiff, Some(page)) => (page.orientation, page.dpi),
@@ -74,6 +77,10 @@ fn open(format: Format, bytes: &[u8]) -> Result<(Header, Box<dyn ImageDecoder + 
 /// Decodes the first picture; its size by the header must be within `limits` already.
 pub(super) fn decode(format: Format, bytes: &[u8], limits: &Limits) -> Result<Raster, Error> {
     let (header, mut decoder) = open(format, bytes)?;
+    if format == Format::Tiff && header.facts.colour == Colour::Cmyk {
+        let samples = tiff_file::decode_ink(bytes, &header.facts, limits)?;
+        return Ok(Raster { samples, alpha: None, notes: Vec::new() });
+    }
     // Four channels of 16 bits for the picture, and as much again for what the decoder needs on the way.
     let allowed = limits.max_pixels.saturating_mul(16);
     let failed = |error| match error {
@@ -105,16 +112,16 @@ pub(super) fn decode(format: Format, bytes: &[u8], limits: &Limits) -> Result<Ra
         }
         ColorType::Rgb8 | ColorType::Rgb16 => (Samples::Rgb(samples), None),
         _ => {
-            let (rgb, alpha) = split_rgba(&samples);
+            let (mut rgb, alpha) = split_rgba(&samples);
+            if format == Format::Tiff && exif::first_directory(bytes).is_some_and(|page| page.premultiplied) {
+                colour::make_straight(&mut rgb, &alpha);
+            }
             (Samples::Rgb(rgb), Some(alpha))
         }
     };
     let mut notes = Vec::new();
     if wide {
         notes.push(Note::SixteenBit);
-    }
-    if header.facts.colour == Colour::Cmyk {
-        notes.push(Note::CmykConverted);
     }
     Ok(Raster { samples, alpha, notes })
 }
@@ -172,7 +179,7 @@ fn gif_has_more(bytes: &[u8]) -> bool {
     }
 }
 
-fn decoder_error(error: ImageError, format: Format, bytes: &[u8]) -> Error {
+pub(super) fn decoder_error(error: ImageError, format: Format, bytes: &[u8]) -> Error {
     let format = format.word();
     let cut = || Error::Truncated { format, detail: format!("{} bytes", bytes.len()) };
     match error {

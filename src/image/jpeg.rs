@@ -23,6 +23,8 @@ const NAME: &str = "jpeg";
 pub(super) struct Frame {
     components: u8,
     progressive: bool,
+    /// Whether some channels have fewer rows or columns than others.
+    uneven: bool,
     /// The colour transform of Adobe's segment, and where its name stands in the file.
     adobe: Option<(u8, usize)>,
     /// Where the first scan's coded data begin.
@@ -31,7 +33,7 @@ pub(super) struct Frame {
 
 /// Reads the segments up to the first scan.
 pub(super) fn header(bytes: &[u8]) -> Result<(Header, Frame), Error> {
-    let mut frame = Frame { components: 0, progressive: false, adobe: None, data: 0 };
+    let mut frame = Frame { components: 0, progressive: false, uneven: false, adobe: None, data: 0 };
     let mut facts = Facts {
         format: Format::Jpeg,
         stored_width: 0,
@@ -49,7 +51,10 @@ pub(super) fn header(bytes: &[u8]) -> Result<(Header, Frame), Error> {
         let (marker, body, next) = segment(bytes, at)?;
         at = next;
         match marker {
-            0xda => break,
+            0xda => {
+                readable_scan(body, &frame)?;
+                break;
+            }
             0xe0 if body.starts_with(b"JFIF\0") => jfif_dpi = density(body),
             0xe1 if body.starts_with(b"Exif\0\0") => (facts.orientation, exif_dpi) = exif_facts(Some(body)),
             0xe2 if body.starts_with(b"ICC_PROFILE\0") => icc_parts.push(body.get(12..).unwrap_or_default()),
@@ -123,6 +128,22 @@ fn frame_header(marker: u8, body: &[u8], facts: &mut Facts, frame: &mut Frame) -
     facts.stored_width = u32::from(u16::from_be_bytes([width_high, width_low]));
     frame.components = components;
     frame.progressive = marker == 0xc2;
+    // Of each channel: its number, its sampling across and down in four bits each, its table.
+    let mut sampling =
+        body.get(6..).unwrap_or_default().chunks_exact(3).take(usize::from(components)).map(|channel| channel[1]);
+    let first = sampling.next();
+    frame.uneven = sampling.any(|other| Some(other) != first);
+    Ok(())
+}
+
+/// Channels in scans of their own, some smaller than others, in a picture that is not progressive: the decoder
+/// takes such a file without a word and draws another picture.
+fn readable_scan(scan: &[u8], frame: &Frame) -> Result<(), Error> {
+    let separate = scan.first().is_some_and(|channels| *channels < frame.components);
+    if separate && frame.uneven && !frame.progressive {
+        let detail = ": its channels lie apart, and some are smaller than others".to_owned();
+        return Err(Error::UnsupportedFormat { format: "jpeg_separate_scans", detail });
+    }
     Ok(())
 }
 

@@ -27,6 +27,7 @@ pub mod spans;
 pub mod taps;
 mod threshold;
 mod thumbnail;
+mod tiff_file;
 
 pub use compose::compose;
 pub use decode::decode;
