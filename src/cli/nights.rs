@@ -77,6 +77,8 @@ struct Night {
     exit: Exit,
     end: End,
     summary: Option<Summary>,
+    /// Why it did not come to its end; a run that was stopped has no error in its outcome, and people are told all the same.
+    why: Option<String>,
     url: String,
 }
 
@@ -199,7 +201,7 @@ fn nights(
         let settings = runner::Settings { cancel: desk.cancel.below(), ..settings(pipeline) };
         let night = night(pipeline, desk, &settings);
         let on = goes_on(&night, keep_going) && !desk.cancel.is_cancelled();
-        if let (true, Some(error)) = (days.len() > 1, &night.end.error) {
+        if let (true, Some(error)) = (days.len() > 1, &night.why) {
             note(&desk.events, Level::Error, format!("{day}: {error}"));
         }
         done.push((*day, night));
@@ -250,12 +252,9 @@ fn concluded(
         Ok(summary) => (Some(summary), None),
         Err(error) => (None, Some(error.to_string())),
     };
-    let end = match ended.end {
-        // What a stopped run says to people is not an error of the run.
-        Some(end) => End { error: end.error.or(error), ..end },
-        None => runner::refused(pipeline, started, exit, skipped, error.unwrap_or_default()),
-    };
-    Night { exit, end, summary, url: store.url().to_owned() }
+    let unbegun = || runner::refused(pipeline, started, exit, skipped, error.clone().unwrap_or_default());
+    let end = ended.end.unwrap_or_else(unbegun);
+    Night { exit, end, summary, why: error, url: store.url().to_owned() }
 }
 
 /// `finish`: the end of an array job is told as that of a run is.
@@ -274,22 +273,22 @@ pub(super) fn finished(
 
 /// What cannot even be begun, told to everybody.
 fn refused(pipeline: &Pipeline, Refusal(exit, why): Refusal, desk: &Desk, settings: &runner::Settings) -> Night {
-    let end = runner::refused(pipeline, clock::now(), exit, false, why);
+    let end = runner::refused(pipeline, clock::now(), exit, false, why.clone());
     watch::tell(pipeline, None, &end, settings, &desk.handle);
-    Night { exit, end, summary: None, url: pipeline.store.clone() }
+    Night { exit, end, summary: None, why: Some(why), url: pipeline.store.clone() }
 }
 
 /// What one run came to, for people and as JSON.
 fn told(night: &Night) -> Answer {
-    let Night { exit, end, summary, url } = night;
-    let fields = fields(end, url, *exit);
+    let Night { exit, end, summary, url, .. } = night;
+    let fields = fields(night);
     match summary {
         Some(summary) => {
             let answer = summarised(summary, url);
             Answer { fields, ..answer }
         }
         None if end.outcome == "skipped" => {
-            let why = end.error.as_deref().unwrap_or_default();
+            let why = night.why.as_deref().unwrap_or_default();
             let text = format!("skipped, as on_overlap says: {why}");
             Answer { text, ..Answer::new(Exit::Done, "").with(fields) }
         }
@@ -306,24 +305,26 @@ fn listed(done: &[(Date, Night)], left: &[Date]) -> Answer {
         counts += night.end.counts;
         let run = night.end.run.as_deref().map_or_else(String::new, |run| format!("  {run}"));
         let word = night.end.result.as_deref().unwrap_or_default();
-        let why = night.end.error.as_deref().map_or_else(String::new, |why| format!("  {why}"));
+        let why = night.why.as_deref().map_or_else(String::new, |why| format!("  {why}"));
         let _ = writeln!(text, "{day}{run}  {word}  {}{why}", crate::reporter::counted(&night.end.counts));
     }
     for day in left {
         let _ = writeln!(text, "{day}  not run");
     }
-    let runs: Vec<Value> = done.iter().map(|(_, night)| fields(&night.end, &night.url, night.exit)).collect();
+    let runs: Vec<Value> = done.iter().map(|(_, night)| fields(night)).collect();
     let left: Vec<String> = left.iter().map(Date::to_string).collect();
     Answer { exit, counts, text, fields: json!({"runs": runs, "not_run": left}) }
 }
 
 /// The fields of `outcome.json`, as the answer of a command holds them.
-fn fields(end: &End, url: &str, exit: Exit) -> Value {
+fn fields(night: &Night) -> Value {
+    let Night { exit, end, why, url, .. } = night;
     let mut fields = serde_json::to_value(end).unwrap_or_default();
     if let Some(fields) = fields.as_object_mut() {
         fields.remove("schema");
         fields.remove("owner");
-        fields.retain(|key, value| key != "error" || !value.is_null());
+        fields.remove("error");
+        fields.extend(why.as_ref().map(|why| ("error".to_owned(), json!(why))));
         fields.insert("outcome".to_owned(), json!(end.result.as_deref().unwrap_or(exit.word())));
         fields.insert("output".to_owned(), json!(url));
     }
