@@ -19,6 +19,7 @@ mod nets;
 mod photos;
 mod predict;
 mod recompute;
+mod review;
 mod runs;
 mod runtime;
 mod s3;
