@@ -4,7 +4,7 @@
 //! Layouts, everywhere in this room: row-major, top row first, no padding between rows; colour is interleaved 8-bit
 //! sRGB (`R G B R G B …`), planes are one value a pixel. The way through the room:
 //! [`SourceImage`] → [`decode`] → [`DecodedImage`] → (a network, or [`threshold`]) → [`upsample`] → [`Matte`] →
-//! [`compose`] → [`Cutout`] → [`encode`].
+//! [`compose`] → [`Cutout`] → [`encode`], or [`product::make`] for what a shop publishes.
 
 mod colour;
 mod compose;
