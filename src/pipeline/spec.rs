@@ -361,7 +361,9 @@ fn cutout(section: &Section<'_>, options: &Options) -> Result<cutout::Settings, 
         Some(text) => match text.parse::<usize>() {
             Ok(threads) if threads > 0 => *intra_threads = threads,
             _ => {
-                return Err(section.error_at("session_threads", format!("{text:?} is neither auto nor a number from 1")));
+                return Err(
+                    section.error_at("session_threads", format!("{text:?} is neither auto nor a number from 1"))
+                );
             }
         },
     }

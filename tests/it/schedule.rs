@@ -1,6 +1,6 @@
 //! Nights, days and overlaps: which day a run is for, what becomes of missed ones, and who waits for whom.
 
-use crate::runs::{code, data, end, json, selvedge, store, made};
+use crate::runs::{code, data, end, json, made, selvedge, store};
 use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
