@@ -3,13 +3,8 @@
 //!
 //! Layouts, everywhere in this room: row-major, top row first, no padding between rows; colour is interleaved 8-bit
 //! sRGB (`R G B R G B …`), planes are one value a pixel. The way through the room:
-<<<<<<< HEAD
 //! [`SourceImage`] → [`decode`] → [`DecodedImage`] → (a network, or [`threshold`]) → [`matte`](matte()) → [`Matte`] →
-//! [`compose`] → [`Cutout`] → [`encode`].
-=======
-//! [`SourceImage`] → [`decode`] → [`DecodedImage`] → (a network, or [`threshold`]) → [`upsample`] → [`Matte`] →
 //! [`compose`] → [`Cutout`] → [`encode`], or [`product::make`] for what a shop publishes.
->>>>>>> products
 
 mod colour;
 mod compose;
