@@ -195,10 +195,9 @@ fn corrupt_bytes_are_asked_for_again_and_then_told() {
 #[test]
 fn a_tag_that_is_no_sum_of_what_is_read_is_not_held_against_it() {
     let runtime = runtime();
-    for header in [
-        "x-amz-server-side-encryption: aws:kms\r\n",
-        "x-amz-server-side-encryption-customer-algorithm: AES256\r\n",
-    ] {
+    for header in
+        ["x-amz-server-side-encryption: aws:kms\r\n", "x-amz-server-side-encryption-customer-algorithm: AES256\r\n"]
+    {
         let whole = "ETag: \"356c9ee60e9da05301adc3bd96f6b383\"\r\nLast-Modified: Mon, 23 Nov 2026 02:00:00 GMT\r\n";
         let server = Server::start(move |_, _| answer("200 OK", &format!("{whole}{header}"), "plain"));
         let store = server.store(&runtime);
@@ -258,11 +257,8 @@ fn credentials_replaced_in_their_file_are_used_at_once_and_waited_for_when_the_o
             failure("400 Bad Request", "ExpiredToken")
         }
     });
-    let given = [
-        ("endpoint", server.url.as_str()),
-        ("allow_http", "true"),
-        ("credentials_file", path.to_str().unwrap()),
-    ];
+    let given =
+        [("endpoint", server.url.as_str()), ("allow_http", "true"), ("credentials_file", path.to_str().unwrap())];
     let store = Store::open("s3://b", &options(&given, &[]), runtime.handle().clone()).unwrap();
     for _ in 0..3 {
         assert_eq!(store.wait(store.get("k")).unwrap(), "x");
