@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 packages=(radosgw ceph-mon ceph-osd ceph-common)
 
-missing() { for package in "${packages[@]}"; do dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok' || echo "$package"; done; }
+missing() { for package in "${packages[@]}"; do dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -qx 'install ok installed' || echo "$package"; done; }
 give_up() { echo "tests/s3.sh: $1" >&2; exit 1; }
 
 if [ -n "$(missing)" ]; then
