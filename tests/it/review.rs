@@ -280,11 +280,10 @@ fn a_killed_decision_leaves_no_copy_in_the_review_place() {
     let written = place.path().join("store/ledger/night/cutout/settling/killed.json");
     let decision = fs::read(&written).unwrap();
     json(place.path(), 0, &["review", "accept", "night.toml", "shoes/large.png"]);
-    for folder in [waiting.parent(), written.parent()] {
-        fs::create_dir_all(folder.unwrap()).unwrap();
+    for (file, bytes) in [(&waiting, &bytes), (&written, &decision)] {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, bytes).unwrap();
     }
-    fs::write(&waiting, &bytes).unwrap();
-    fs::write(&written, decision).unwrap();
     let again = json(place.path(), 0, &["review", "accept", "night.toml", "shoes/large.png"]);
     assert_eq!((&again["before"], waiting.exists(), written.exists()), (&1.into(), false, false));
     assert_eq!(fs::read(place.path().join("shop/shoes/large.png.png")).unwrap(), bytes);
