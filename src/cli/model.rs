@@ -2,9 +2,10 @@
 
 use super::model_args::{
     BenchArgs, CheckExportedArgs, CheckGoldenArgs, ConvertArgs, DifferentiateArgs, ExportArgs, FetchArgs, InspectArgs,
-    LossWord, ModelCommand, OptimiserWord, PixelsWord, PrecisionWord, RecipeArgs, RecomputeWord,
+    LossWord, MethodWord, ModelCommand, OptimiserWord, PixelsWord, PrecisionWord, QuantizeArgs, RecipeArgs, RecomputeWord,
 };
 use super::{Answer, Desk, Exit, Refusal};
+use crate::graph::quantise::Method;
 use crate::graph::train::{AdamW, CrossEntropy, Denominator, Optimiser, Precision, Recipe, Recompute, Sgd};
 use crate::graph::weights::{Start, Weights, write_safetensors};
 use crate::runtime::{self, Runtime};
@@ -18,6 +19,7 @@ use crate::stage::model::export::{ExportSettings, export};
 use crate::stage::model::fetch::{FetchSettings, fetch};
 use crate::stage::model::inspect::{InspectSettings, inspect};
 use crate::stage::model::known::KNOWN;
+use crate::stage::model::quantize::{QuantizeSettings, quantize};
 use crate::stage::model::{bench, exported, golden};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,7 @@ pub fn model(command: &ModelCommand, desk: &Desk) -> Result<Answer, Refusal> {
         ModelCommand::Convert(args) => convert_weights(args),
         ModelCommand::Fetch(args) => fetch_weights(args, desk),
         ModelCommand::Bench(args) => time(args, desk),
+        ModelCommand::Quantize(args) => quantize_model(args, desk),
         ModelCommand::CheckGolden(args) => check_golden(args, desk),
         ModelCommand::CheckExported(args) => check_exported(args, desk),
     }
@@ -177,6 +180,31 @@ pub(super) fn workbench(flag: Option<&Path>, device: &str, desk: &Desk) -> Resul
     let runtime = Runtime::load(&library).map_err(stage::Error::from)?;
     let device = device.parse().map_err(stage::Error::from)?;
     Ok(Bench { runtime, threads: desk.threads, device, tf32: false, cuda_graph: false })
+}
+
+fn quantize_model(args: &QuantizeArgs, desk: &Desk) -> Result<Answer, Refusal> {
+    let place = workbench(args.runtime.as_deref(), &args.device, desk)?;
+    let settings = QuantizeSettings {
+        photos: args.photos.clone(),
+        out: args.out.clone(),
+        images: args.images,
+        holdout: args.holdout,
+        min_iou: args.min_iou,
+        method: match args.method {
+            MethodWord::Percentile => Method::Percentile,
+            MethodWord::Entropy => Method::Entropy,
+            MethodWord::Minmax => Method::MinMax,
+        },
+        exclude: args.exclude.clone(),
+        reduced: args.reduce_range,
+        force: args.force,
+        options: desk.options.clone(),
+        handle: desk.handle.clone(),
+        events: desk.events.clone(),
+    };
+    let made = quantize(&args.model, &settings, &place, &desk.cancel)?;
+    let fields = json!({"output": args.out, "quantized": made});
+    Ok(Answer::new(Exit::Done, made.to_string()).with(fields))
 }
 
 fn median(values: &[f64]) -> f64 {
