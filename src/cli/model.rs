@@ -2,7 +2,8 @@
 
 use super::model_args::{
     BenchArgs, CheckExportedArgs, CheckGoldenArgs, ConvertArgs, DifferentiateArgs, ExportArgs, FetchArgs, InspectArgs,
-    LossWord, MethodWord, ModelCommand, OptimiserWord, PixelsWord, PrecisionWord, QuantizeArgs, RecipeArgs, RecomputeWord,
+    LossWord, MethodWord, ModelCommand, OptimiserWord, PixelsWord, PrecisionWord, QuantizeArgs, RecipeArgs,
+    RecomputeWord,
 };
 use super::{Answer, Desk, Exit, Refusal};
 use crate::graph::quantise::Method;
@@ -216,6 +217,9 @@ fn median(values: &[f64]) -> f64 {
 fn time(args: &BenchArgs, desk: &Desk) -> Result<Answer, Refusal> {
     let place = workbench(args.runtime.as_deref(), &args.device, desk)?;
     let place = Bench { tf32: args.tf32, cuda_graph: args.cuda_graph, ..place };
+    if args.model.is_file() {
+        return divide(args, &place, desk);
+    }
     let timing = bench::bench(&args.model, &place, args.steps as usize, args.nodes, &desk.cancel)?;
     let least = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
     let mut lines = vec![
@@ -232,6 +236,24 @@ fn time(args: &BenchArgs, desk: &Desk) -> Result<Answer, Refusal> {
     lines.extend(timing.fallback.iter().map(|reason| format!("not on a GPU: {reason}")));
     let fields = json!({"timing": timing, "wall_ms": median(&timing.wall_ms), "cpu_ms": median(&timing.cpu_ms)});
     Ok(Answer::new(Exit::Done, lines.join("\n")).with(fields))
+}
+
+/// How fast a model cuts out, by sessions and threads.
+fn divide(args: &BenchArgs, place: &Bench, desk: &Desk) -> Result<Answer, Refusal> {
+    let division = bench::divide(&args.model, place, &desk.cancel)?;
+    let mut lines = vec![format!("{:>9} {:>8} {:>10} {:>8}", "sessions", "threads", "images/s", "MiB")];
+    for trial in &division.tried {
+        let rate = match &trial.skipped {
+            Some(reason) => format!("skipped: {reason}"),
+            None => format!("{:>10.2} {:>8.0}", trial.images_per_second, trial.mebibytes),
+        };
+        lines.push(format!("{:>9} {:>8} {rate}", trial.sessions, trial.threads));
+    }
+    lines.push(match division.tried.is_empty() {
+        true => "nothing to divide on this device".to_owned(),
+        false => format!("best: {} sessions of {} threads", division.sessions, division.threads),
+    });
+    Ok(Answer::new(Exit::Done, lines.join("\n")).with(json!({"division": division})))
 }
 
 /// Whatever keeps a check from passing is its failure.

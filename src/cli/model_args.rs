@@ -16,7 +16,7 @@ pub enum ModelCommand {
     Convert(ConvertArgs),
     /// Get weights by name or URL, checked by their SHA-256.
     Fetch(FetchArgs),
-    /// Time the training step of an exported model here, on random pictures.
+    /// Time the training step of an exported model here, on random pictures; or how a model cuts out, by sessions and threads.
     Bench(BenchArgs),
     /// Make a model compute with bytes, by ranges from your photos; refused when its maps differ too much.
     Quantize(QuantizeArgs),
@@ -181,8 +181,8 @@ pub struct DifferentiateArgs {
 /// `model bench`
 #[derive(Args, Debug)]
 pub struct BenchArgs {
-    /// The folder of an exported model.
-    #[arg(value_name = "DIR")]
+    /// The folder of an exported model, whose training step is timed; or an ONNX model that `cutout` can run.
+    #[arg(value_name = "DIR|MODEL.onnx")]
     pub model: PathBuf,
     /// Measured steps; two more go before.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]

@@ -5,6 +5,7 @@
 //! as many threads as like, and costs no session; a [`Predictor`] owns one session and belongs to one thread. [`open`]
 //! makes one of the former and as many of the latter as asked for.
 
+mod calibrate;
 mod error;
 mod model;
 mod network;
@@ -13,6 +14,7 @@ mod presets;
 mod read_out;
 mod sidecar;
 
+pub use calibrate::{Division, Trial, available_memory, best, calibrate, divisions};
 pub use error::Error;
 pub use model::{ModelChoice, ModelFiles};
 pub use prepare::{ModelInput, Preparer, Window};

@@ -49,6 +49,28 @@ impl Preparer {
         Self(Kind::Network { sidecar, width, height })
     }
 
+    /// Numbers of the model's own shape that are no picture and the same every time: to time a network with.
+    pub fn noise(&self) -> ModelInput {
+        let (shape, width, height) = match &self.0 {
+            Kind::Threshold => ([1, 1, 64, 64], 64, 64),
+            Kind::Network { sidecar, width, height } => {
+                let (wide, high) = (*width as usize, *height as usize);
+                let shape = match sidecar.layout {
+                    Layout::Nchw => [1, 3, high, wide],
+                    Layout::Nhwc => [1, high, wide, 3],
+                };
+                (shape, *width, *height)
+            }
+        };
+        let mut seed = 1_u32;
+        let mut next = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) as f32 / (1 << 24) as f32
+        };
+        let data = (0..shape.iter().product()).map(|_| next()).collect();
+        ModelInput { shape, data, window: Window { left: 0, top: 0, width, height } }
+    }
+
     /// Makes a picture of any size what the model wants.
     pub fn prepare(&self, image: &DecodedImage) -> Result<ModelInput, Error> {
         match &self.0 {

@@ -18,6 +18,7 @@ mod model_tools;
 mod nets;
 mod photos;
 mod predict;
+mod quantize;
 mod recompute;
 mod runs;
 mod runtime;

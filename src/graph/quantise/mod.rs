@@ -64,7 +64,10 @@ pub struct Written {
     pub floats: Vec<String>,
 }
 
-fn values(source: &Source, message: &TensorMessage) -> Result<Option<(Vec<usize>, Vec<f32>)>, Error> {
+/// Lengths and numbers of a tensor of floats.
+type Floats = (Vec<usize>, Vec<f32>);
+
+fn values(source: &Source, message: &TensorMessage) -> Result<Option<Floats>, Error> {
     let tensor = source.tensor(message)?;
     Ok((tensor.element() == Element::F32).then(|| (tensor.dims().to_vec(), tensor.to_f32())))
 }
@@ -106,7 +109,8 @@ impl Quantisable {
             let Role::Compute { axis } = wiring.roles[index] else { continue };
             match weight {
                 Some((dims, weights))
-                    if bias.as_ref().is_none_or(|(_, bias)| Some(&bias.len()) == dims.get(axis)) && !weights.is_empty() =>
+                    if bias.as_ref().is_none_or(|(_, bias)| Some(&bias.len()) == dims.get(axis))
+                        && !weights.is_empty() =>
                 {
                     constants.insert(index, Constants { dims, weights, bias: bias.map(|(_, bias)| bias) });
                 }
@@ -158,7 +162,10 @@ impl Quantisable {
                 .filter_map(|info| Some((info.name.clone()?, info.clone())))
                 .collect();
             let info = |name: &String| {
-                known.get(name).cloned().unwrap_or_else(|| ValueInfo { name: Some(name.clone()), ..ValueInfo::default() })
+                known
+                    .get(name)
+                    .cloned()
+                    .unwrap_or_else(|| ValueInfo { name: Some(name.clone()), ..ValueInfo::default() })
             };
             graph.output = tensors.iter().map(info).collect();
         }
@@ -194,7 +201,8 @@ impl Quantisable {
         let back = weights(&constants.weights, channels, 127.0, &[]).numbers(channels);
         let mut noise = 0.0;
         for (place, (weight, back)) in constants.weights.iter().zip(back).enumerate() {
-            let square = squares.get(input_channel(&constants.dims, axis, place, squares.len())).copied().unwrap_or(0.0);
+            let square =
+                squares.get(input_channel(&constants.dims, axis, place, squares.len())).copied().unwrap_or(0.0);
             noise += f64::from(weight - back).powi(2) * square + f64::from(*weight).powi(2) * step * step / 12.0;
         }
         let signal = statistics.get(&self.wiring.results[index])?.variance();
@@ -209,7 +217,8 @@ impl Quantisable {
             .iter()
             .map(|tensor| (tensor.clone(), self.coding(tensor, choice.statistics, choice.method)))
             .collect();
-        let computed = layout.quantised.iter().filter_map(|index| Some((*index, self.compute(*index, choice, &codings)?)));
+        let computed =
+            layout.quantised.iter().filter_map(|index| Some((*index, self.compute(*index, choice, &codings)?)));
         let computed: HashMap<usize, Computed> = computed.collect();
         let mut model: Model = self.source.model.clone();
         if let Some(graph) = model.graph.as_mut() {

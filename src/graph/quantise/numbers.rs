@@ -75,7 +75,8 @@ pub fn weights(weights: &[f32], channels: Channels, levels: f32, least_scales: &
         .map(|(channel, most)| (most / levels).max(least_scales.get(channel).copied().unwrap_or(0.0)))
         .map(|scale| if scale.is_normal() { scale } else { 1.0 })
         .collect();
-    let byte = |(place, weight): (usize, &f32)| (weight / scales[channels.at(place)]).round().clamp(-levels, levels) as i8;
+    let byte =
+        |(place, weight): (usize, &f32)| (weight / scales[channels.at(place)]).round().clamp(-levels, levels) as i8;
     Bytes { bytes: weights.iter().enumerate().map(byte).collect(), scales }
 }
 

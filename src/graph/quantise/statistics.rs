@@ -44,7 +44,13 @@ pub fn channel_axis(dims: &[usize]) -> usize {
 
 impl Default for Statistics {
     fn default() -> Self {
-        Self { bins: vec![0; BINS], reach: 0.0, least: f32::INFINITY, greatest: f32::NEG_INFINITY, channels: Vec::new() }
+        Self {
+            bins: vec![0; BINS],
+            reach: 0.0,
+            least: f32::INFINITY,
+            greatest: f32::NEG_INFINITY,
+            channels: Vec::new(),
+        }
     }
 }
 
@@ -57,7 +63,8 @@ impl Statistics {
         if self.channels.len() < channels {
             self.channels.resize(channels, Moments::default());
         }
-        let extent = data.iter().filter(|number| number.is_finite()).fold(0.0_f32, |most, number| most.max(number.abs()));
+        let extent =
+            data.iter().filter(|number| number.is_finite()).fold(0.0_f32, |most, number| most.max(number.abs()));
         self.widen(f64::from(extent));
         let scale = if self.reach > 0.0 { BINS as f64 / (2.0 * self.reach) } else { 0.0 };
         for (run, numbers) in data.chunks(inner).enumerate() {

@@ -89,7 +89,12 @@ impl Writer {
         let weight = part("weight/dequantized");
         self.nodes.push(node("DequantizeLinear", [&inputs[0], &inputs[1], &inputs[2]], &weight, Some(computed.axis)));
         let bias = computed.bias.as_ref().map(|(steps, scales)| {
-            self.constants.push(tensor(&part("bias"), I32, &[count], steps.iter().flat_map(|s| s.to_le_bytes()).collect()));
+            self.constants.push(tensor(
+                &part("bias"),
+                I32,
+                &[count],
+                steps.iter().flat_map(|s| s.to_le_bytes()).collect(),
+            ));
             self.constants.push(floats(&part("bias/scale"), &[count], scales));
             self.constants.push(tensor(&part("bias/zero"), I32, &[count], vec![0; 4 * count]));
             let inputs = [part("bias"), part("bias/scale"), part("bias/zero")];
@@ -112,7 +117,8 @@ pub(super) fn rewrite(
     let outputs: Vec<String> = graph.output.iter().filter_map(|info| info.name.clone()).collect();
     let of_integer = |tensor: &str| wiring.owner(tensor).is_some_and(|owner| layout.integer.contains(&owner));
     // An output of the model that comes from bytes keeps its name; what was called so before is called otherwise.
-    let renamed = |tensor: &str| layout.coded.contains(tensor) && of_integer(tensor) && outputs.iter().any(|o| o == tensor);
+    let renamed =
+        |tensor: &str| layout.coded.contains(tensor) && of_integer(tensor) && outputs.iter().any(|o| o == tensor);
     let raw = |tensor: &str| if renamed(tensor) { format!("{tensor}/float") } else { tensor.to_owned() };
     let read = |tensor: &str| if renamed(tensor) { tensor.to_owned() } else { decoded(tensor) };
     let mut writer = Writer { nodes: Vec::with_capacity(graph.node.len() * 2), constants: Vec::new() };
@@ -156,10 +162,17 @@ pub(super) fn rewrite(
 fn drop_unused(graph: &mut Graph) {
     let nested = graph.node.iter().any(|node| node.attribute.iter().any(|attribute| attribute.g.is_some()));
     if !nested {
-        let used: std::collections::HashSet<&String> =
-            graph.node.iter().flat_map(|node| &node.input).chain(graph.output.iter().filter_map(|o| o.name.as_ref())).collect();
-        let keep: Vec<bool> =
-            graph.initializer.iter().map(|tensor| tensor.name.as_ref().is_some_and(|name| used.contains(name))).collect();
+        let used: std::collections::HashSet<&String> = graph
+            .node
+            .iter()
+            .flat_map(|node| &node.input)
+            .chain(graph.output.iter().filter_map(|o| o.name.as_ref()))
+            .collect();
+        let keep: Vec<bool> = graph
+            .initializer
+            .iter()
+            .map(|tensor| tensor.name.as_ref().is_some_and(|name| used.contains(name)))
+            .collect();
         let mut keep = keep.into_iter();
         graph.initializer.retain(|_| keep.next().unwrap_or(true));
     }

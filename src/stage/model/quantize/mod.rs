@@ -9,6 +9,7 @@ mod judge;
 mod observe;
 mod photos;
 mod report;
+mod search;
 
 pub use agreement::{Agreement, PhotoAgreement, compare};
 pub use report::{Candidate, Quantized};
@@ -25,6 +26,7 @@ use crate::stage::{Error, check};
 use crate::storage::Options;
 use observe::Place;
 use photos::{Photo, Photos, Search};
+use search::Judged;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -133,39 +135,34 @@ pub fn quantize(
         Ok(judge::agreement(photos, wanted, &judge::maps(&form, photos, &place)?))
     };
 
-    let order: Vec<usize> = network.by_noise(&statistics, settings.method).into_iter().map(|(index, _)| index).collect();
+    let order: Vec<usize> =
+        network.by_noise(&statistics, settings.method).into_iter().map(|(index, _)| index).collect();
     let mut tried = Vec::new();
-    let mut reached = None;
-    for take_back in steps(order.len()) {
+    let reached = search::search(&order, &excluded, |left_out| {
         check(cancel)?;
-        let left_out: BTreeSet<usize> = order.iter().take(take_back).chain(&excluded).copied().collect();
-        let written = attempt(&left_out);
+        let written = attempt(left_out);
         if (written.quantised as f64) < (1.0 - MOST_FLOATS) * order.len() as f64 || written.quantised == 0 {
-            break;
+            return Ok(None);
         }
-        let agreement = judged(&written, &tuning, wanted_tuning)?;
+        let mut agreement = judged(&written, &tuning, wanted_tuning)?;
         let mut candidate = Candidate::of(&written, &agreement);
-        say(candidate.to_string());
-        if agreement.holds(settings.min_iou) {
-            let final_agreement = judged(&written, &held, wanted_held)?;
-            candidate.held_out_iou = Some(final_agreement.mean_iou);
-            tried.push(candidate);
-            let holds = final_agreement.holds(settings.min_iou);
-            reached = Some((written, final_agreement));
-            if holds {
-                break;
-            }
-        } else {
-            tried.push(candidate);
-            reached = Some((written, agreement));
+        let mut holds = agreement.holds(settings.min_iou);
+        if holds {
+            agreement = judged(&written, &held, wanted_held)?;
+            holds = agreement.holds(settings.min_iou);
+            candidate.held_out_iou = Some(agreement.mean_iou);
         }
-    }
-    let Some((written, agreement)) = reached else {
-        return Err(Error::Blocked(format!("--exclude leaves too little of {} to quantise", files.name)));
+        say(candidate.to_string());
+        tried.push(candidate);
+        Ok(Some(Judged { holds, form: (written, agreement) }))
+    })?;
+    let (written, agreement) = match reached {
+        Some(Judged { holds: true, form }) => form,
+        Some(Judged { form: (_, agreement), .. }) => {
+            return Err(Error::Blocked(report::refusal(&files.name, settings, &agreement, &tried)));
+        }
+        None => return Err(Error::Blocked(format!("--exclude leaves too little of {} to quantise", files.name))),
     };
-    if !agreement.holds(settings.min_iou) || tried.last().is_none_or(|last| last.held_out_iou.is_none()) {
-        return Err(Error::Blocked(report::refusal(&files.name, settings, &agreement, &tried)));
-    }
     let form = ModelFiles { model: written.bytes.clone(), ..files.clone() };
     let photo = photos.holdout.first().ok_or_else(|| Error::Failed("no photo was held out".to_owned()))?;
     let cost = judge::cost([&files, &form], photo, &place)?;
@@ -193,17 +190,6 @@ pub fn quantize(
         replace(path, |file| file.write_all(&bytes).map_err(failed))?;
     }
     Ok(quantized)
-}
-
-/// How many nodes are taken back in turn: one by one at first, then half as many again.
-fn steps(nodes: usize) -> Vec<usize> {
-    let mut steps = vec![0];
-    let mut step = 1;
-    while step < nodes {
-        steps.push(step);
-        step = (step + 1).max(step * 3 / 2);
-    }
-    steps
 }
 
 /// Calibration photos for the search, about as many as are held out, spread evenly.
@@ -239,15 +225,4 @@ fn sidecar_text(files: &ModelFiles, sidecar: Option<&Sidecar>, quantized: &Quant
         quantized.agreement.mean_iou,
         quantized.agreement.photos.len()
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::steps;
-
-    #[test]
-    fn nodes_are_taken_back_one_by_one_and_then_in_growing_steps() {
-        assert_eq!(steps(20), [0, 1, 2, 3, 4, 6, 9, 13, 19]);
-        assert_eq!(steps(1), [0]);
-    }
 }

@@ -41,18 +41,21 @@ fn groups(sizes: &[(String, usize)], limit: usize) -> Vec<Vec<String>> {
     groups
 }
 
-/// Shows tensors of the network for every photo: `take` is given the place of the tensor in `tensors`, its lengths and its
-/// numbers, for each tensor in the order of the photos.
+/// What is done with a tensor of a photo: its name, what was gathered so far, its lengths, its numbers.
+type Take<'a, S> = dyn Fn(&str, &mut S, &[usize], &[f32]) + Sync + 'a;
+
+/// Shows tensors of the network for every photo, in the order of the photos.
 fn show<S: Default + Send>(
     model: &Quantisable,
     tensors: &[String],
     photos: &[Photo],
     place: &Place<'_>,
-    take: &(dyn Fn(&str, &mut S, &[usize], &[f32]) + Sync),
+    take: &Take<'_, S>,
 ) -> Result<BTreeMap<String, S>, Error> {
     // The picture itself cannot be an output of the network; it needs no run either.
     let given = model.model_inputs();
-    let (inputs, inner): (Vec<String>, Vec<String>) = tensors.iter().cloned().partition(|tensor| given.contains(tensor));
+    let (inputs, inner): (Vec<String>, Vec<String>) =
+        tensors.iter().cloned().partition(|tensor| given.contains(tensor));
     let mut found: BTreeMap<String, S> = BTreeMap::new();
     for name in inputs {
         let seen = found.entry(name.clone()).or_default();
@@ -94,7 +97,7 @@ fn show_group<S: Default>(
     group: &[String],
     photos: &[Photo],
     place: &Place<'_>,
-    take: &(dyn Fn(&str, &mut S, &[usize], &[f32]) + Sync),
+    take: &Take<'_, S>,
 ) -> Result<BTreeMap<String, S>, Error> {
     let mut session = Session::open(place.runtime, "probe", &model.probe(group), &place.settings)?;
     let input = session.inputs().first().map(|info| info.name.clone()).unwrap_or_default();
@@ -143,12 +146,14 @@ pub(super) fn rounded_means(
         seen.sums.resize(channels.max(seen.sums.len()), 0.0);
         seen.counts.resize(channels.max(seen.counts.len()), 0);
         for (run, numbers) in data.chunks(inner).enumerate() {
-            seen.sums[run % channels] += numbers.iter().map(|number| f64::from(coding.round_trip(*number))).sum::<f64>();
+            seen.sums[run % channels] +=
+                numbers.iter().map(|number| f64::from(coding.round_trip(*number))).sum::<f64>();
             seen.counts[run % channels] += numbers.len() as u64;
         }
     };
     let sums = show(model, &tensors, photos, place, &take)?;
-    let means = |sums: Sums| sums.sums.iter().zip(&sums.counts).map(|(sum, count)| sum / (*count).max(1) as f64).collect();
+    let means =
+        |sums: Sums| sums.sums.iter().zip(&sums.counts).map(|(sum, count)| sum / (*count).max(1) as f64).collect();
     Ok(sums.into_iter().map(|(name, sums)| (name, means(sums))).collect())
 }
 

@@ -62,7 +62,8 @@ pub(super) fn load(search: &Search<'_>, preparer: &Preparer, cancel: &Cancel) ->
         let Some((store, key)) = listed.get(at) else { continue };
         let bytes = store.wait(store.get(key))?;
         let decoded = decode(&SourceImage { bytes }, &Limits::default());
-        let input = decoded.map_err(|e| e.to_string()).and_then(|image| preparer.prepare(&image).map_err(|e| e.to_string()));
+        let input =
+            decoded.map_err(|e| e.to_string()).and_then(|image| preparer.prepare(&image).map_err(|e| e.to_string()));
         match input {
             Ok(input) if held => photos.holdout.push(Photo { name: key.clone(), input }),
             Ok(input) => photos.calibration.push(Photo { name: key.clone(), input }),

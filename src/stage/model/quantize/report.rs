@@ -36,7 +36,8 @@ impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nodes = self.quantised_nodes + self.float_nodes;
         write!(f, "{} of {nodes} nodes in int8: IoU {:.4}", self.quantised_nodes, self.mean_iou)?;
-        write!(f, ", worst tenth {:.4}", self.worst_tenth_iou)
+        write!(f, ", worst tenth {:.4}", self.worst_tenth_iou)?;
+        self.held_out_iou.map_or(Ok(()), |iou| write!(f, "; held out {iou:.4}"))
     }
 }
 
@@ -88,7 +89,11 @@ impl fmt::Display for Quantized {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nodes = self.quantised_nodes + self.float_nodes.len();
         writeln!(f, "{} → {}", self.model, self.output)?;
-        writeln!(f, "  nodes      {} of {nodes} in int8, ranges by {} of {} photos", self.quantised_nodes, self.method, self.images)?;
+        writeln!(
+            f,
+            "  nodes      {} of {nodes} in int8, ranges by {} of {} photos",
+            self.quantised_nodes, self.method, self.images
+        )?;
         let Agreement { mean_iou, worst_tenth_iou, min_iou, mean_difference, photos } = &self.agreement;
         write!(f, "  held out   {} photos: IoU with floats {mean_iou:.4}, worst tenth ", photos.len())?;
         writeln!(f, "{worst_tenth_iou:.4}, least {min_iou:.4}; difference {mean_difference:.4}")?;
