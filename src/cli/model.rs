@@ -2,9 +2,11 @@
 
 use super::model_args::{
     BenchArgs, CheckExportedArgs, CheckGoldenArgs, ConvertArgs, DifferentiateArgs, ExportArgs, FetchArgs, InspectArgs,
-    LossWord, ModelCommand, OptimiserWord, PixelsWord, PrecisionWord, RecipeArgs, RecomputeWord,
+    LossWord, MethodWord, ModelCommand, OptimiserWord, PixelsWord, PrecisionWord, QuantizeArgs, RecipeArgs,
+    RecomputeWord,
 };
 use super::{Answer, Desk, Exit, Refusal};
+use crate::graph::quantise::Method;
 use crate::graph::train::{AdamW, CrossEntropy, Denominator, Optimiser, Precision, Recipe, Recompute, Sgd};
 use crate::graph::weights::{Start, Weights, write_safetensors};
 use crate::runtime::{self, Runtime};
@@ -18,6 +20,7 @@ use crate::stage::model::export::{ExportSettings, export};
 use crate::stage::model::fetch::{FetchSettings, fetch};
 use crate::stage::model::inspect::{InspectSettings, inspect};
 use crate::stage::model::known::KNOWN;
+use crate::stage::model::quantize::{QuantizeSettings, quantize};
 use crate::stage::model::{bench, exported, golden};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -32,6 +35,7 @@ pub fn model(command: &ModelCommand, desk: &Desk) -> Result<Answer, Refusal> {
         ModelCommand::Convert(args) => convert_weights(args),
         ModelCommand::Fetch(args) => fetch_weights(args, desk),
         ModelCommand::Bench(args) => time(args, desk),
+        ModelCommand::Quantize(args) => quantize_model(args, desk),
         ModelCommand::CheckGolden(args) => check_golden(args, desk),
         ModelCommand::CheckExported(args) => check_exported(args, desk),
     }
@@ -179,6 +183,31 @@ pub(super) fn workbench(flag: Option<&Path>, device: &str, desk: &Desk) -> Resul
     Ok(Bench { runtime, threads: desk.threads, device, tf32: false, cuda_graph: false })
 }
 
+fn quantize_model(args: &QuantizeArgs, desk: &Desk) -> Result<Answer, Refusal> {
+    let place = workbench(args.runtime.as_deref(), &args.device, desk)?;
+    let settings = QuantizeSettings {
+        photos: args.photos.clone(),
+        out: args.out.clone(),
+        images: args.images,
+        holdout: args.holdout,
+        min_iou: args.min_iou,
+        method: match args.method {
+            MethodWord::Percentile => Method::Percentile,
+            MethodWord::Entropy => Method::Entropy,
+            MethodWord::Minmax => Method::MinMax,
+        },
+        exclude: args.exclude.clone(),
+        reduced: args.reduce_range,
+        force: args.force,
+        options: desk.options.clone(),
+        handle: desk.handle.clone(),
+        events: desk.events.clone(),
+    };
+    let made = quantize(&args.model, &settings, &place, &desk.cancel)?;
+    let fields = json!({"output": args.out, "quantized": made});
+    Ok(Answer::new(Exit::Done, made.to_string()).with(fields))
+}
+
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -188,6 +217,9 @@ fn median(values: &[f64]) -> f64 {
 fn time(args: &BenchArgs, desk: &Desk) -> Result<Answer, Refusal> {
     let place = workbench(args.runtime.as_deref(), &args.device, desk)?;
     let place = Bench { tf32: args.tf32, cuda_graph: args.cuda_graph, ..place };
+    if args.model.is_file() {
+        return divide(args, &place, desk);
+    }
     let timing = bench::bench(&args.model, &place, args.steps as usize, args.nodes, &desk.cancel)?;
     let least = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
     let mut lines = vec![
@@ -204,6 +236,24 @@ fn time(args: &BenchArgs, desk: &Desk) -> Result<Answer, Refusal> {
     lines.extend(timing.fallback.iter().map(|reason| format!("not on a GPU: {reason}")));
     let fields = json!({"timing": timing, "wall_ms": median(&timing.wall_ms), "cpu_ms": median(&timing.cpu_ms)});
     Ok(Answer::new(Exit::Done, lines.join("\n")).with(fields))
+}
+
+/// How fast a model cuts out, by sessions and threads.
+fn divide(args: &BenchArgs, place: &Bench, desk: &Desk) -> Result<Answer, Refusal> {
+    let division = bench::divide(&args.model, place, &desk.cancel)?;
+    let mut lines = vec![format!("{:>9} {:>8} {:>10} {:>8}", "sessions", "threads", "images/s", "MiB")];
+    for trial in &division.tried {
+        let rate = match &trial.skipped {
+            Some(reason) => format!("skipped: {reason}"),
+            None => format!("{:>10.2} {:>8.0}", trial.images_per_second, trial.mebibytes),
+        };
+        lines.push(format!("{:>9} {:>8} {rate}", trial.sessions, trial.threads));
+    }
+    lines.push(match division.tried.is_empty() {
+        true => "nothing to divide on this device".to_owned(),
+        false => format!("best: {} sessions of {} threads", division.sessions, division.threads),
+    });
+    Ok(Answer::new(Exit::Done, lines.join("\n")).with(json!({"division": division})))
 }
 
 /// Whatever keeps a check from passing is its failure.

@@ -16,8 +16,10 @@ pub enum ModelCommand {
     Convert(ConvertArgs),
     /// Get weights by name or URL, checked by their SHA-256.
     Fetch(FetchArgs),
-    /// Time the training step of an exported model here, on random pictures.
+    /// Time the training step of an exported model here, on random pictures; or how a model cuts out, by sessions and threads.
     Bench(BenchArgs),
+    /// Make a model compute with bytes, by ranges from your photos; refused when its maps differ too much.
+    Quantize(QuantizeArgs),
     /// Compute a file of golden numbers anew and compare every tensor.
     CheckGolden(CheckGoldenArgs),
     /// Differentiate a graph and compare loss, gradients and running statistics with a file of numbers.
@@ -179,8 +181,8 @@ pub struct DifferentiateArgs {
 /// `model bench`
 #[derive(Args, Debug)]
 pub struct BenchArgs {
-    /// The folder of an exported model.
-    #[arg(value_name = "DIR")]
+    /// The folder of an exported model, whose training step is timed; or an ONNX model that `cutout` can run.
+    #[arg(value_name = "DIR|MODEL.onnx")]
     pub model: PathBuf,
     /// Measured steps; two more go before.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
@@ -285,4 +287,56 @@ pub struct FetchArgs {
     /// Replace another file that is there.
     #[arg(long)]
     pub force: bool,
+}
+
+/// How ranges of activations are chosen.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MethodWord {
+    /// All but the outermost ten-thousandth.
+    Percentile,
+    /// The range that loses the least information.
+    Entropy,
+    /// From the least to the greatest.
+    Minmax,
+}
+
+/// `model quantize`
+#[derive(Args, Debug)]
+pub struct QuantizeArgs {
+    /// Any model that `cutout` can run, with its sidecar.
+    #[arg(value_name = "MODEL.onnx")]
+    pub model: PathBuf,
+    /// Photos of the kind that will be cut out: files, folders, prefixes. May be repeated.
+    #[arg(long, value_name = "DIR|URL", required = true, num_args = 1..)]
+    pub photos: Vec<String>,
+    /// The model to write; a sidecar and a report are put beside it.
+    #[arg(long, value_name = "FILE.onnx")]
+    pub out: PathBuf,
+    /// Photos to calibrate with, spread over what there is.
+    #[arg(long, default_value_t = 64)]
+    pub images: usize,
+    /// Photos to judge by, which ranges are not taken from.
+    #[arg(long, default_value_t = 16)]
+    pub holdout: usize,
+    /// The IoU of foreground with the model in floats that the mean and the worst tenth of the photos must reach.
+    #[arg(long, default_value_t = 0.98)]
+    pub min_iou: f64,
+    /// How ranges are chosen.
+    #[arg(long, value_enum, default_value = "percentile")]
+    pub method: MethodWord,
+    /// Nodes that stay in floats, by name.
+    #[arg(long, value_name = "NODE,…", value_delimiter = ',')]
+    pub exclude: Vec<String>,
+    /// Weights of 7 bits, for processors without VNNI, whose sums of bytes overflow.
+    #[arg(long)]
+    pub reduce_range: bool,
+    /// Where it runs: the processor, for which it is quantised.
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Replace files that are there.
+    #[arg(long)]
+    pub force: bool,
+    /// ONNX Runtime's library.
+    #[arg(long, value_name = "FILE")]
+    pub runtime: Option<PathBuf>,
 }

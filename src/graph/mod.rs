@@ -15,6 +15,7 @@ mod measure;
 mod memory;
 pub mod net;
 pub mod onnx;
+pub mod quantise;
 mod resample;
 mod shape;
 mod tensor;

@@ -131,12 +131,15 @@ fn session_bytes(choice: &ModelChoice, runtime: &Runtime, settings: &Settings, c
     Ok(resident().saturating_sub(before))
 }
 
+/// Pictures a second of a session, and the session, which is still open.
+type Timed = (f64, Box<dyn Predictor>);
+
 fn time(choice: &ModelChoice, runtime: &Runtime, settings: &Settings, cancel: &Cancel) -> Result<Trial, Error> {
     let before = resident();
     let opened = open(choice, || Ok(runtime.clone()), settings)?;
     let pictures = vec![opened.preparer.noise(); opened.batch.max(1)];
     let start = Barrier::new(opened.predictors.len());
-    let rates: Vec<Result<(f64, Box<dyn Predictor>), Error>> = std::thread::scope(|scope| {
+    let rates: Vec<Result<Timed, Error>> = std::thread::scope(|scope| {
         let run = |mut predictor: Box<dyn Predictor>| {
             let (start, pictures) = (&start, &pictures);
             scope.spawn(move || Ok((rate(predictor.as_mut(), pictures, start, cancel)?, predictor)))

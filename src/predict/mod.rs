@@ -83,6 +83,8 @@ pub trait Predictor: Send {
 pub struct Opened {
     /// The licence that the sidecar or preset states.
     pub licence: Option<String>,
+    /// How the model is fed and read, by its sidecar or preset; `None` for the threshold.
+    pub sidecar: Option<Sidecar>,
     /// Pictures in one run that the model takes and the settings ask for.
     pub batch: usize,
     /// Turns pictures into numbers; clone it for each thread.
@@ -103,6 +105,7 @@ pub fn open(
         ModelChoice::Network(files) => network::open(&runtime()?, files, settings),
         ModelChoice::Threshold => Ok(Opened {
             licence: None,
+            sidecar: None,
             batch: 1,
             preparer: Preparer::threshold(),
             predictors: (0..settings.sessions.max(1)).map(|_| Box::new(Threshold) as Box<dyn Predictor>).collect(),

@@ -43,6 +43,7 @@ pub(super) fn open(runtime: &Runtime, files: &ModelFiles, settings: &Settings) -
     }
     let fit = Fit::of(name, &sidecar, &first, settings.batch)?;
     let licence = sidecar.licence.clone();
+    let described = sidecar.clone();
     let sidecar = Arc::new(sidecar);
     let preparer = Preparer::network(Arc::clone(&sidecar), fit.width, fit.height);
     let batch = fit.batch;
@@ -55,7 +56,7 @@ pub(super) fn open(runtime: &Runtime, files: &ModelFiles, settings: &Settings) -
         let sidecar = Arc::clone(&sidecar);
         predictors.push(Box::new(Network { name: name.to_owned(), session, sidecar, fit: fit.clone() }));
     }
-    Ok(Opened { licence, batch, preparer, predictors, notes })
+    Ok(Opened { licence, sidecar: Some(described), batch, preparer, predictors, notes })
 }
 
 fn unrecognised(files: &ModelFiles, session: &Session) -> Error {

@@ -14,6 +14,7 @@ mod library;
 mod memory;
 mod open;
 mod session;
+mod simplify;
 mod state;
 mod step;
 mod watch;
@@ -25,6 +26,7 @@ pub use error::Error;
 pub use library::{FoundBy, Library, Runtime, locate};
 pub use open::{Model, Placement, SessionSettings};
 pub use session::{Dimension, Session, Tensor, ValueInfo};
+pub use simplify::simplify;
 pub use state::State;
 pub use step::Step;
 

@@ -21,6 +21,7 @@ mod odd_files;
 mod photos;
 mod predict;
 mod products;
+mod quantize;
 mod recompute;
 mod review;
 mod runs;

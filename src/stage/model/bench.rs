@@ -5,7 +5,8 @@ use crate::cancel::Cancel;
 use crate::graph::TensorType;
 use crate::graph::train::Precision;
 use crate::graph::weights::read_weights;
-use crate::runtime::{Array, Device, Element, Model, State, Step};
+use crate::predict::{self, Division, ModelChoice};
+use crate::runtime::{Array, Device, Element, Model, SessionSettings, State, Step};
 use crate::stage::artifact::Artifact;
 use crate::stage::bench::{Bench, array, first_value};
 use serde::Serialize;
@@ -103,6 +104,20 @@ pub fn bench(folder: &Path, bench: &Bench, steps: usize, count_nodes: bool, canc
     timing.state_mib = state.bytes() as f64 / f64::from(1 << 20);
     timing.step_mib = before.zip(peak()).map(|(before, peak)| (peak - before - (timing.state_mib - spare)).max(0.0));
     Ok(timing)
+}
+
+/// How many pictures a second a model gives here, by sessions and threads.
+pub fn divide(model: &Path, bench: &Bench, cancel: &Cancel) -> Result<Division, Error> {
+    let usage = |error: predict::Error| match error {
+        predict::Error::Runtime(error) => Error::from(error),
+        other => Error::Usage(other.to_string()),
+    };
+    let choice = ModelChoice::read(&model.to_string_lossy()).map_err(usage)?;
+    let session = SessionSettings { device: bench.device, ..SessionSettings::default() };
+    // Timing is no use of the model that a licence could forbid.
+    let settings = predict::Settings { session, accept_nc: true, ..predict::Settings::default() };
+    predict::calibrate(&choice, &bench.runtime, &settings, bench.threads, predict::available_memory(), cancel)
+        .map_err(usage)
 }
 
 /// What is not in the state: random pictures and labels, the same every time; masks that drop nothing.

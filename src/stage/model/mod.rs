@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod golden;
 pub mod inspect;
 pub mod known;
+pub mod quantize;
 
 use super::Error;
 use crate::graph::weights::{Weights, read_weights};
