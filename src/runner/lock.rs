@@ -25,6 +25,9 @@ pub struct Holder {
     pub host: String,
     /// The boot of that host: a process of another boot is dead.
     pub boot: String,
+    /// The space of process numbers on that host: containers of one name have one each, and cannot see one another.
+    #[serde(default)]
+    pub space: String,
     /// The process.
     pub pid: u32,
     /// When that process started, in clock ticks since boot: tells it from a later one with the same number.
@@ -176,7 +179,8 @@ fn verdict(store: &Store, folder: &str, epoch: u64, holder: &Holder) -> Result<V
         None => store.wait(store.head(&format!("{folder}/{}", file(epoch))))?.map(|info| info.modified),
     };
     let here = myself("");
-    if holder.host == here.host && holder.boot == here.boot {
+    let visible = (&holder.host, &holder.boot, &holder.space) == (&here.host, &here.boot, &here.space);
+    if visible && !here.space.is_empty() {
         let alive = process_start(holder.pid) == Some(holder.process_start);
         return Ok(if alive { Verdict::Held } else { Verdict::Free });
     }
@@ -193,6 +197,7 @@ fn myself(run: &str) -> Holder {
         run: run.to_owned(),
         host: host(),
         boot: read("/proc/sys/kernel/random/boot_id"),
+        space: std::fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string()).unwrap_or_default(),
         pid,
         process_start: process_start(pid).unwrap_or(0),
         since: clock::now(),

@@ -231,6 +231,7 @@ fn of_ten_takers_of_a_dead_holders_lock_exactly_one_wins() {
         let read = |path: &str| fs::read_to_string(path).unwrap().trim().to_owned();
         let holder = serde_json::json!({
             "owner": "x", "run": "killed", "host": lock::host(), "boot": read("/proc/sys/kernel/random/boot_id"),
+            "space": fs::read_link("/proc/self/ns/pid").unwrap().to_str().unwrap(),
             "pid": dead.id(), "process_start": 1, "since": "2026-01-01T00:00:00Z",
         });
         let key = format!("locks/{name}/0000000001.json");
