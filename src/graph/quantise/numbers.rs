@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn each_channel_has_a_scale_of_its_own() {
         // Two channels of three weights each, the second a hundred times the first.
-        let numbers = [0.01, -0.02, 0.0127, 1.0, -2.0, 1.27];
+        let numbers = [0.0101, -0.02, 0.0127, 1.01, -2.0, 1.27];
         let channels = Channels::of(&[2, 3], 0);
         let bytes = weights(&numbers, channels, 127.0, &[]);
         assert_eq!(bytes.bytes, [64, -127, 81, 64, -127, 81]);

@@ -61,7 +61,8 @@ pub struct QuantizeSettings {
     pub events: Events,
 }
 
-/// The share of computing nodes that may stay in floats; beyond it there is nothing to gain.
+/// The share of computing nodes, without those that the user excludes, that may stay in floats; beyond it there is nothing to
+/// gain.
 const MOST_FLOATS: f64 = 0.6;
 /// Photos that the ranges' effect on means is measured with.
 const ROUNDED_WITH: usize = 16;
@@ -137,11 +138,12 @@ pub fn quantize(
 
     let order: Vec<usize> =
         network.by_noise(&statistics, settings.method).into_iter().map(|(index, _)| index).collect();
+    let at_most = attempt(&excluded).quantised;
     let mut tried = Vec::new();
     let reached = search::search(&order, &excluded, |left_out| {
         check(cancel)?;
         let written = attempt(left_out);
-        if (written.quantised as f64) < (1.0 - MOST_FLOATS) * order.len() as f64 || written.quantised == 0 {
+        if (written.quantised as f64) < (1.0 - MOST_FLOATS) * at_most as f64 || written.quantised == 0 {
             return Ok(None);
         }
         let mut agreement = judged(&written, &tuning, wanted_tuning)?;
