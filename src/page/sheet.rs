@@ -78,7 +78,7 @@ pub fn file(page: usize) -> String {
 }
 
 impl Sheet {
-    /// The pages: whole HTML files, named by [`file`]; at least one.
+    /// The pages: whole HTML files, named by [`file`](file()); at least one.
     pub fn pages(&self) -> Vec<String> {
         let cards: Vec<&Card> = self.doubtful.iter().chain(&self.passed).collect();
         let count = cards.len().div_ceil(PAGE_CARDS).max(1);

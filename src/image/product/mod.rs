@@ -2,7 +2,7 @@
 //! where files go, nor how a pipeline file is written.
 //!
 //! [`Product`] holds the settings, [`Product::check`] refuses those that contradict each other, and [`make`] turns a cutout
-//! into bytes and a verdict. Settings → [`layout`] (where everything lies, pure) → pixels → rules → bytes.
+//! into bytes and a verdict. Settings → layout (where everything lies, pure) → pixels → rules → bytes.
 
 mod layout;
 mod paint;
