@@ -166,7 +166,8 @@ fn doubled(open: &[bool], from: (usize, usize), to: (usize, usize)) -> Vec<bool>
 fn enlarge(alpha: &[f32], from: (usize, usize), to: (usize, usize)) -> Vec<f32> {
     let mut out = Vec::with_capacity(to.0 * to.1);
     let place = |at: usize, size: usize| {
-        let (near, far) = (at / 2, if at.is_multiple_of(2) { (at / 2).saturating_sub(1) } else { (at / 2 + 1).min(size - 1) });
+        let (near, far) =
+            (at / 2, if at.is_multiple_of(2) { (at / 2).saturating_sub(1) } else { (at / 2 + 1).min(size - 1) });
         (near, far)
     };
     for y in 0..to.1 {
