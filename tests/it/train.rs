@@ -1,6 +1,6 @@
 //! Training as its users see it: the program itself on made-up photos, stopped, killed, set otherwise, and used.
 
-use crate::runs::{code, data, end, json, selvedge, store};
+use crate::runs::{code, data, end, files, json, selvedge, store};
 use arrow::array::AsArray;
 use arrow::datatypes::{Float32Type, UInt64Type};
 use selvedge::graph::weights::read_weights;
@@ -328,7 +328,9 @@ fn a_pipeline_trains_evaluates_compares_and_cuts_out_and_does_nothing_twice() {
         assert!(!figures[key].is_null() || key == "boundary_iou", "{key}: {figures}");
     }
     assert!(folder.path().join("store/models/comparison.txt").is_file());
-    assert_eq!(fs::read_dir(folder.path().join("cutouts")).unwrap().count(), 2);
+    let made = ["cutouts", "store/review/cutout"].map(|place| files(&folder.path().join(place)).into_keys());
+    let made = made.into_iter().flatten().filter(|path| path.extension().is_some_and(|extension| extension == "png"));
+    assert_eq!(made.count(), 2, "one cutout a photo, in the shop or to be looked at");
     let again = json(folder.path(), 0, &["run", "fashion.toml"]);
     assert_eq!(again["counts"]["ok"], 0, "{again}");
     fs::write(folder.path().join("fashion.toml"), pipeline.replace("rate = 0.01", "rate = 0.02")).unwrap();
