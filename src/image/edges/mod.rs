@@ -4,9 +4,12 @@
 //! The order is fixed: enlarge, refine by what the photo shows, drop pieces, fill holes, move the edge, soften it.
 //! Straight loops and no threads: the same photo and map give the same matte, byte for byte.
 
+mod band;
 mod blocks;
 mod clean;
+mod colours;
 mod pieces;
+mod pyramid;
 mod refine;
 mod shape;
 mod shift;

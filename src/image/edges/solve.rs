@@ -5,6 +5,8 @@
 //! function of colour there. A guided filter finds the best such function for every window; done again and again, with
 //! what is known held fast, it comes to the matte that all windows agree on.
 
+use std::borrow::Cow;
+
 /// Side of a tile in pixels.
 pub(super) const TILE: usize = 16;
 /// Pixels that a window reaches from its middle.
@@ -13,6 +15,10 @@ const REACH: usize = 1;
 const PATCH: usize = TILE + 4 * REACH;
 /// Side of the patch of windows whose pixels are in a tile.
 const WINDOWS: usize = TILE + 2 * REACH;
+/// Tiles whose windows are kept at a time: their memory is bounded, however much is open.
+const AT_ONCE: usize = 1024;
+/// Variance of colour (of 0 to 1) below which a window says nothing: the noise of a photo.
+const NOISE: f32 = 1e-4;
 /// Pixels of a window.
 const COUNT: f32 = ((2 * REACH + 1) * (2 * REACH + 1)) as f32;
 
@@ -20,13 +26,13 @@ type Patch = [f32; PATCH * PATCH];
 type Windows = [f32; WINDOWS * WINDOWS];
 
 /// A picture at one size, and the matte so far.
-pub(super) struct Level {
+pub(super) struct Level<'a> {
     /// Columns.
     pub(super) width: usize,
     /// Rows.
     pub(super) height: usize,
     /// sRGB, row by row.
-    pub(super) rgb: Vec<[u8; 3]>,
+    pub(super) rgb: Cow<'a, [[u8; 3]]>,
 }
 
 /// A tile with open pixels.
@@ -48,20 +54,21 @@ struct Windowed {
     inverse: [Windows; 6],
 }
 
-/// Fits `alpha` (0 to 1, `level`'s size) in the open tiles, so many times; `noise` is the variance of colour (of 0..1)
-/// below which a window says nothing.
-pub(super) fn solve(level: &Level, alpha: &mut [f32], tiles: &[Tile], rounds: usize, noise: f32) {
-    let windowed: Vec<Windowed> = tiles.iter().map(|tile| look(level, tile, noise)).collect();
-    for round in 0..rounds {
-        // Back and forth, so that what is known spreads as fast in all directions.
-        for at in 0..tiles.len() {
-            let at = if round % 2 == 0 { at } else { tiles.len() - 1 - at };
-            fit(level, alpha, &tiles[at], &windowed[at]);
+/// Fits `alpha` (0 to 1, `level`'s size) in the open tiles, so many times.
+pub(super) fn solve(level: &Level<'_>, alpha: &mut [f32], tiles: &[Tile], rounds: usize) {
+    for tiles in tiles.chunks(AT_ONCE) {
+        let windowed: Vec<Windowed> = tiles.iter().map(|tile| look(level, tile)).collect();
+        for round in 0..rounds {
+            // Back and forth, so that what is known spreads as fast in all directions.
+            for at in 0..tiles.len() {
+                let at = if round % 2 == 0 { at } else { tiles.len() - 1 - at };
+                fit(level, alpha, &tiles[at], &windowed[at]);
+            }
         }
     }
 }
 
-fn look(level: &Level, tile: &Tile, noise: f32) -> Windowed {
+fn look(level: &Level<'_>, tile: &Tile) -> Windowed {
     let mut guide = [[0.0; PATCH * PATCH]; 3];
     for_patch(level, tile, |to, from| {
         for (plane, value) in guide.iter_mut().zip(level.rgb[from]) {
@@ -85,11 +92,11 @@ fn look(level: &Level, tile: &Tile, noise: f32) -> Windowed {
     let (gg, gb, bb) = (covariance(1, 1), covariance(1, 2), covariance(2, 2));
     let mut inverse = [[0.0; WINDOWS * WINDOWS]; 6];
     for at in 0..WINDOWS * WINDOWS {
-        let (rr, gg, bb) = (rr[at].max(0.0) + noise, gg[at].max(0.0) + noise, bb[at].max(0.0) + noise);
+        let (rr, gg, bb) = (rr[at].max(0.0) + NOISE, gg[at].max(0.0) + NOISE, bb[at].max(0.0) + NOISE);
         let (rg, rb, gb) = (rg[at], rb[at], gb[at]);
         let (one, two, three) = (gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg);
         // Positive in exact numbers; rounding could spoil that only far below this.
-        let scale = 1.0 / (rr * one + rg * two + rb * three).max(noise * noise * noise * 0.5);
+        let scale = 1.0 / (rr * one + rg * two + rb * three).max(NOISE * NOISE * NOISE * 0.5);
         inverse[0][at] = one * scale;
         inverse[1][at] = two * scale;
         inverse[2][at] = three * scale;
@@ -100,7 +107,7 @@ fn look(level: &Level, tile: &Tile, noise: f32) -> Windowed {
     Windowed { guide, means, inverse }
 }
 
-fn fit(level: &Level, alpha: &mut [f32], tile: &Tile, windowed: &Windowed) {
+fn fit(level: &Level<'_>, alpha: &mut [f32], tile: &Tile, windowed: &Windowed) {
     let mut patch = [0.0; PATCH * PATCH];
     for_patch(level, tile, |to, from| patch[to] = alpha[from]);
     let mean_alpha = mean(&patch);
@@ -140,7 +147,7 @@ fn fit(level: &Level, alpha: &mut [f32], tile: &Tile, windowed: &Windowed) {
 }
 
 /// Gives for each place of a tile's patch the pixel of the plane; beyond the border the border's pixels go on.
-fn for_patch(level: &Level, tile: &Tile, mut each: impl FnMut(usize, usize)) {
+fn for_patch(level: &Level<'_>, tile: &Tile, mut each: impl FnMut(usize, usize)) {
     let inside = |at: usize, first: usize, size: usize| (first + at).saturating_sub(2 * REACH).min(size - 1);
     for y in 0..PATCH {
         let row = inside(y, tile.top, level.height) * level.width;
