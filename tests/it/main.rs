@@ -3,6 +3,7 @@
 
 mod commands;
 mod cutouts;
+mod edges;
 mod evaluate;
 mod graph_rules;
 mod images;

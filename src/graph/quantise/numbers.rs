@@ -105,16 +105,16 @@ mod tests {
     #[test]
     fn each_channel_has_a_scale_of_its_own() {
         // Two channels of three weights each, the second a hundred times the first.
-        let numbers = [0.0101, -0.02, 0.0127, 1.01, -2.0, 1.27];
+        let numbers = [0.012, -0.02, 0.0127, 1.2, -2.0, 1.27];
         let channels = Channels::of(&[2, 3], 0);
         let bytes = weights(&numbers, channels, 127.0, &[]);
-        assert_eq!(bytes.bytes, [64, -127, 81, 64, -127, 81]);
+        assert_eq!(bytes.bytes, [76, -127, 81, 76, -127, 81]);
         for (back, number) in bytes.numbers(channels).iter().zip(numbers) {
             assert!((back - number).abs() <= number.abs().max(0.02) / 100.0, "{back} {number}");
         }
         // The channel is the last axis of a matrix.
         let channels = Channels::of(&[3, 2], 1);
-        let bytes = weights(&[0.01, 1.0, -0.02, -2.0, 0.0, 0.0], channels, 127.0, &[]);
-        assert_eq!(bytes.bytes, [64, 64, -127, -127, 0, 0]);
+        let bytes = weights(&[0.012, 1.2, -0.02, -2.0, 0.0, 0.0], channels, 127.0, &[]);
+        assert_eq!(bytes.bytes, [76, 76, -127, -127, 0, 0]);
     }
 }
