@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what is wanted")]
 
 mod commands;
+mod edges;
 mod evaluate;
 mod graph_rules;
 mod images;
