@@ -2,6 +2,7 @@
 //! that are not. Must not know windows or rounds.
 
 use super::solve::Level;
+use std::f32::consts::FRAC_1_SQRT_2;
 
 /// Side in pixels of a cell of the finest grid.
 const CELL: usize = 4;
@@ -121,10 +122,17 @@ fn add(into: &mut Sums, from: &Sums, share: f32) {
 
 /// Brightness and two differences of colour, at right angles to each other: fabrics vary mostly along the first.
 fn coordinates([red, green, blue]: [u8; 3]) -> [f32; 3] {
+    /// 1 / √3 and 1 / √6.
+    const ALL: f32 = 0.577_350_3;
+    const TWICE: f32 = 0.408_248_3;
     let [red, green, blue] = [red, green, blue].map(|value| f32::from(value) / 255.0);
+<<<<<<< HEAD
     [
         (red + green + blue) * 0.577_350_3,
         (red - blue) * std::f32::consts::FRAC_1_SQRT_2,
         (red - 2.0 * green + blue) * 0.408_248_3,
     ]
+=======
+    [(red + green + blue) * ALL, (red - blue) * FRAC_1_SQRT_2, (red - 2.0 * green + blue) * TWICE]
+>>>>>>> edges
 }
