@@ -126,13 +126,5 @@ fn coordinates([red, green, blue]: [u8; 3]) -> [f32; 3] {
     const ALL: f32 = 0.577_350_3;
     const TWICE: f32 = 0.408_248_3;
     let [red, green, blue] = [red, green, blue].map(|value| f32::from(value) / 255.0);
-<<<<<<< HEAD
-    [
-        (red + green + blue) * 0.577_350_3,
-        (red - blue) * std::f32::consts::FRAC_1_SQRT_2,
-        (red - 2.0 * green + blue) * 0.408_248_3,
-    ]
-=======
     [(red + green + blue) * ALL, (red - blue) * FRAC_1_SQRT_2, (red - 2.0 * green + blue) * TWICE]
->>>>>>> edges
 }
