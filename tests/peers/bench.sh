@@ -144,10 +144,11 @@ P
     echo "$folder"
 }
 
-cutouts() { # cutouts COUNT → "wall cpu megabytes"
-    local out=$bench/cutout/ours
+cutouts() { # cutouts COUNT [MORE WORDS...] → "wall cpu megabytes"
+    local count=$1 out=$bench/cutout/ours
+    shift
     rm -rf "$out"
-    measure "cutout-$1" "$selvedge" cutout "$(photos "$1")/" --model "$model" --out "$out" --json --log quiet
+    measure "cutout-$count" "$selvedge" cutout "$(photos "$count")/" --model "$model" --out "$out" --review sheet=0 --json --log quiet "$@"
 }
 
 cutout() {
@@ -184,6 +185,17 @@ cutout() {
     line "floor: 24 runs of the network alone, wall s, CPU s" "$floor_wall, $floor_cpu"
     line "share of CPU time inside the network's runs" "$(calc "100 * $floor_cpu / $cpus" 0) %"
     line "share of wall time that the floor takes" "$(calc "100 * $floor_wall / $walls" 0) %"
+    local edges form bound share
+    while read -r edges form bound; do
+        read -r wall cpu peak < <(cutouts 24 --edges "$edges" --output "form=$form")
+        share=$(calc "100 * $floor_cpu / $cpu" 0)
+        line "edges $edges, $form: CPU s, share inside the network" "$cpu, $share %" "$bound %" "$share >= $bound"
+    done <<<"none png 80
+none jpeg 75
+default png 62"
+    read -r wall cpu peak made < <(bash "$peers/bench_rembg.sh" "$model" "$(photos 24)" "$peer" "$bench/logs/rembg-dc.log" -dc)
+    line "rembg -dc: wall s, CPU s, peak MB, cutouts" "$wall, $cpu, $peak, $made"
+    line "its CPU to selvedge's, edges and colours on both sides" "$(calc "$cpu / $cpus")x" "3x" "$cpu / $cpus >= 3"
     cutouts 24 >/dev/null
     "$PYTHON" - "$bench/cutout/ours/.selvedge/attempts" <<'P'
 import glob, sys
