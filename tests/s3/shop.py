@@ -34,6 +34,18 @@ input = "s3://{bucket}/{photos}/"
 out = "s3://{bucket}/{place}/out"
 model = "threshold"
 shard_items = 5
+
+# A cutout is what is asked for here, not a good one: nothing is doubtful but what is empty.
+[stage.review]
+sheet = 0
+min_coverage = 0
+max_coverage = 1
+max_border_contact = 1
+max_soft_share = 1
+min_confidence = 0
+min_sharpness = 0
+max_components = 1000000
+max_holes = 1000000
 """
 
 
@@ -118,7 +130,9 @@ class Night:
         return self.table("ledger/nightly/cutout")
 
     def outputs(self):
-        return {key.removeprefix(f"{self.place}/out/"): data for key, data in self.shop.objects(f"{self.place}/out/").items()}
+        """What lies in the shop, and what waits for a person, by the keys that both share."""
+        places = [f"{self.place}/out/", f"{self.place}/store/review/cutout/"]
+        return {key.removeprefix(place): data for place in places for key, data in self.shop.objects(place).items()}
 
     def check(self, photos):
         """What must hold after any run: one row for each photo, every cutout of a row is there and is the one of the row,
