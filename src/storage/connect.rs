@@ -14,6 +14,24 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
+/// What an object says it is, by the end of its key: a browser shows a picture or a page from the bucket instead of saving it.
+const TYPES: [(&str, &str); 10] = [
+    ("png", "image/png"),
+    ("jpg", "image/jpeg"),
+    ("webp", "image/webp"),
+    ("tif", "image/tiff"),
+    ("svg", "image/svg+xml"),
+    ("html", "text/html; charset=utf-8"),
+    ("txt", "text/plain; charset=utf-8"),
+    ("csv", "text/csv; charset=utf-8"),
+    ("json", "application/json"),
+    ("parquet", "application/vnd.apache.parquet"),
+];
+
+fn client() -> ClientOptions {
+    TYPES.iter().fold(ClientOptions::new(), |options, (end, kind)| options.with_content_type_for_suffix(*end, *kind))
+}
+
 /// What asks a store.
 pub(super) struct Client {
     pub(super) store: Arc<dyn ObjectStore>,
@@ -65,7 +83,10 @@ pub(super) fn web(base: &Url, options: &Options) -> Result<Client, Error> {
 }
 
 fn s3(bucket: &str, options: &Options) -> Result<(AmazonS3Builder, Option<Arc<FileCredentials>>), Error> {
-    let mut builder = AmazonS3Builder::new().with_retry(retries(options)).with_http_connector(Connector);
+    let mut builder = AmazonS3Builder::new()
+        .with_client_options(client())
+        .with_retry(retries(options))
+        .with_http_connector(Connector);
     let set = |builder: AmazonS3Builder, name: &str, value: &str| match name.parse::<AmazonS3ConfigKey>() {
         Ok(key) => builder.with_config(key, value),
         Err(_) => builder, // A variable for other programs.
@@ -119,7 +140,7 @@ fn s3(bucket: &str, options: &Options) -> Result<(AmazonS3Builder, Option<Arc<Fi
 }
 
 fn google(bucket: &str, options: &Options) -> GoogleCloudStorageBuilder {
-    let mut builder = GoogleCloudStorageBuilder::new().with_retry(retries(options));
+    let mut builder = GoogleCloudStorageBuilder::new().with_client_options(client()).with_retry(retries(options));
     for (name, value) in client_settings(options) {
         builder = builder.with_config(GoogleConfigKey::Client(name), value);
     }
@@ -138,7 +159,7 @@ fn google(bucket: &str, options: &Options) -> GoogleCloudStorageBuilder {
 }
 
 fn azure(container: &str, options: &Options) -> MicrosoftAzureBuilder {
-    let mut builder = MicrosoftAzureBuilder::new().with_retry(retries(options));
+    let mut builder = MicrosoftAzureBuilder::new().with_client_options(client()).with_retry(retries(options));
     for (name, value) in client_settings(options) {
         builder = builder.with_config(AzureConfigKey::Client(name), value);
     }

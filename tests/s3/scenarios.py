@@ -314,6 +314,7 @@ def encryption_by_the_store_is_asked_for_and_its_tags_are_taken_for_no_sums(it):
         assert (asked(""), asked("-aws-kms-key-id"), asked("-bucket-key-enabled")) == ({"aws:kms"}, {"shop-key"}, {"true"})
         stored = it.shop.s3.head_object(Bucket=BUCKET, Key=f"{it.place}/out/product-000001.jpg.png")
         assert stored["ServerSideEncryption"] == "aws:kms", stored
+        assert stored["ContentType"] == "image/png", stored
 
 
 @scenario
