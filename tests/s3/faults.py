@@ -5,6 +5,7 @@ harm on the way. A rule counts how often it fired, so that a test can say that i
 """
 
 import asyncio
+import collections
 import dataclasses
 import random
 import re
@@ -37,6 +38,7 @@ class Rule:
     match: str
     mode: str
     times: int = 1 << 30
+    each: int = 1 << 30  # of the same request, tried again and again
     after: int = 0
     p: float = 1.0
     arg: float = 0
@@ -47,15 +49,17 @@ class Rule:
             raise ValueError(f"unknown mode {self.mode}; known: {', '.join(MODES)}")
         self.pattern = re.compile(self.match)
         self.opened = asyncio.Event()
+        self.harmed = collections.Counter()
         self.chance = random.Random(zlib.crc32(f"{self.match} {self.mode}".encode()))
 
     def fires(self, line):
         if not self.pattern.search(line):
             return False
         self.after -= 1
-        if self.after >= 0 or self.fired >= self.times or self.chance.random() >= self.p:
+        if self.after >= 0 or self.fired >= self.times or self.harmed[line] >= self.each or self.chance.random() >= self.p:
             return False
         self.fired += 1
+        self.harmed[line] += 1
         return True
 
 
