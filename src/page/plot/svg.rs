@@ -1,0 +1,141 @@
+//! The pieces of which charts are made: the element that holds one, words, marks and keys. Must not know any one chart.
+
+use super::super::chart::number;
+use super::super::picture::escaped;
+use super::number::short;
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Width of a letter, in units of the picture, at the size of letters that the stylesheet gives it, taken rather wide.
+pub(super) const LETTER: f64 = 7.0;
+/// The same on a phone, where a scaled picture has larger letters.
+pub(super) const PHONE_LETTER: f64 = 9.6;
+/// Width of the narrowest box that a chart is put into.
+pub(super) const NARROW: f64 = 320.0;
+/// Height of a line of words.
+pub(super) const LINE: f64 = 18.0;
+/// Letters that a line of words has at most, so that it fits the narrowest box.
+pub(super) const LINE_LETTERS: usize = 46;
+/// Colours for series; beyond them they begin again.
+pub(super) const COLOURS: usize = 6;
+
+/// What a chart is about, in words.
+pub(super) struct Words<'a> {
+    pub title: &'a str,
+    pub description: &'a str,
+}
+
+/// How a picture fits its box.
+pub(super) enum Size {
+    /// As wide as the box; letters stay as they are. `x` must be given in percent.
+    Fluid { height: f64 },
+    /// Scaled as a whole.
+    Scaled { width: f64, height: f64 },
+    /// Scaled as a whole, but not below the width at which it can be read: there its box scrolls.
+    Wide { width: f64, height: f64, least: f64 },
+}
+
+/// The beginning of a chart; `summary` says what it comes to, for those who do not see it.
+pub(super) fn open(words: &Words<'_>, kind: &str, summary: &str, size: &Size) -> String {
+    let frame = match size {
+        Size::Fluid { height } => format!("class=\"plot fluid {kind}\" width=\"100%\" height=\"{}\"", number(*height)),
+        Size::Scaled { width, height } => {
+            format!("class=\"plot scaled {kind}\" viewBox=\"0 0 {} {}\"", number(*width), number(*height))
+        }
+        Size::Wide { width, height, least } => {
+            let (width, height, least) = (number(*width), number(*height), number(least.min(*width)));
+            format!(
+                "class=\"plot wide {kind}\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
+                 style=\"min-width:{least}px\""
+            )
+        }
+    };
+    let description = match words.description.is_empty() {
+        true => summary.to_owned(),
+        false => format!("{} {summary}", words.description),
+    };
+    format!(
+        "<svg {frame} role=\"img\">\n<title>{}</title>\n<desc>{}</desc>\n",
+        escaped(words.title),
+        escaped(description.trim())
+    )
+}
+
+/// The chart of an answer without rows.
+pub(super) fn no_rows(words: &Words<'_>, kind: &str) -> String {
+    let mut svg = open(words, &format!("{kind} empty"), "There are no rows.", &Size::Fluid { height: 56.0 });
+    svg.push_str("<text class=\"quiet mid\" x=\"50%\" y=\"33\">no rows</text>\n</svg>\n");
+    svg
+}
+
+/// A text of at most so many letters; what is cut ends in `…`.
+pub(super) fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => Cow::Borrowed(text),
+        Some(_) => {
+            let end = text.char_indices().nth(most.saturating_sub(1)).map_or(0, |(at, _)| at);
+            Cow::Owned(format!("{}…", text[..end].trim_end()))
+        }
+    }
+}
+
+/// Letters of a text.
+pub(super) fn letters(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// Words at a place, cut to so many letters; whole in a title where something is cut. `x` is a coordinate or a percentage.
+pub(super) fn words(svg: &mut String, class: &str, (x, y): (&str, f64), most: usize, text: &str) {
+    words_with(svg, class, (x, y), "", most, text);
+}
+
+/// The same with more attributes.
+pub(super) fn words_with(svg: &mut String, class: &str, (x, y): (&str, f64), more: &str, most: usize, text: &str) {
+    let shown = cut(text, most);
+    let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
+    let _ = write!(svg, "<text{class} x=\"{x}\" y=\"{}\"{more}>{}", number(y), escaped(&shown));
+    if shown != text {
+        let _ = write!(svg, "<title>{}</title>", escaped(text));
+    }
+    svg.push_str("</text>\n");
+}
+
+/// A title that shows when one points at its element.
+pub(super) fn title(text: &str) -> String {
+    format!("<title>{}</title>", escaped(text))
+}
+
+/// A share of a width as a percentage.
+pub(super) fn percentage(share: f64) -> String {
+    let text = format!("{:.2}", share * 100.0);
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// The key to the series: a line each, from `top` on at `x`. `line` and `most` are the height of a line and its letters.
+pub(super) fn key(svg: &mut String, (x, top): (f64, f64), line: f64, most: usize, names: &[String]) {
+    for (index, name) in names.iter().enumerate() {
+        let y = top + line * index as f64;
+        let _ = write!(
+            svg,
+            "<rect class=\"f{}\" x=\"{}\" y=\"{}\" width=\"12\" height=\"12\" rx=\"2\"/>",
+            index % COLOURS,
+            number(x),
+            number(y - 10.5)
+        );
+        words(svg, "", (&number(x + 18.0), y), most, name);
+    }
+}
+
+/// The greatest of labelled values in words: `greatest: shoe with 46 220`.
+pub(super) fn greatest<'a>(values: impl Iterator<Item = (&'a str, f64)>) -> String {
+    match values.max_by(|(_, one), (_, other)| one.total_cmp(other)) {
+        Some((label, value)) => format!("greatest: {} with {}", cut(label, 60), short(value)),
+        None => "no values".to_owned(),
+    }
+}
+
+/// `1 row`, `2 rows`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    let (many, ending) = (short(count as f64), if count == 1 { "" } else { "s" });
+    format!("{many} {what}{ending}")
+}
