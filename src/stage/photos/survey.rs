@@ -1,64 +1,62 @@
-//! Which photos can be decoded: each is tried once, and the table `images` remembers by entity tag what came of it. Must not
-//! know masks.
+//! Looks at photos: those whose facts are not known are fetched and decoded once, on all threads, and what came of it is
+//! remembered as the work goes on, so that work that is cut off goes on where it was. Must not know what the facts are for.
 
-use super::limits;
-use crate::digest::Fingerprint;
+use super::facts::{Facts, Picture};
+use super::{limits, remember};
+use crate::digest;
 use crate::event::Event;
-use crate::image::{self, SourceImage, decode};
-use crate::outcome::Reason;
-use crate::stage::tables::{Place, Publication};
+use crate::image::{self, DecodedImage, SourceImage, decode};
 use crate::stage::{Context, Error, check};
 use crate::storage::{ObjectInfo, Store};
-use crate::table::part;
-use crate::table::schema::IMAGES;
-use arrow::array::{Array, AsArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
-use arrow::datatypes::{UInt32Type, UInt64Type};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-/// How often a publication is tried anew when another stage publishes in between.
-const TRIES: usize = 20;
+/// Photos after which facts are written down: some minutes of work at most.
+const CHUNK: usize = 4096;
 
-/// What is known of a photo.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Facts {
-    etag: String,
-    size: u64,
-    /// As stored, in pixels; 0 where unknown.
-    pub(super) height: u32,
-    pub(super) width: u32,
-    format: String,
-    /// Why it cannot be used, if it cannot.
-    pub(super) reason: Option<Reason>,
-    pub(super) detail: String,
-}
-
-impl Facts {
-    /// Whether they can change without the photo changing, so that they are not to be remembered.
-    fn passing(&self) -> bool {
-        matches!(
-            self.reason,
-            Some(Reason::Vanished | Reason::ChangedSincePlan | Reason::TransientExhausted | Reason::Unreadable)
-        )
-    }
-}
-
-/// What is known of each photo, by key. Those not known yet are decoded now, on all the stage's threads.
-pub(super) fn verify(
+/// What is known of each photo, by key. Those that are not known as they are now are decoded, on all the stage's threads. A
+/// photo that cannot be read or decoded has a reason among its facts; an error is the store's, or a wish to stop: what was
+/// found until then is kept.
+pub fn survey<'a>(
     photos: &Store,
-    listed: &BTreeMap<String, ObjectInfo>,
+    listed: impl IntoIterator<Item = &'a ObjectInfo>,
     context: &Context,
 ) -> Result<HashMap<String, Facts>, Error> {
-    let mut known = known(context)?;
-    let current = |photo: &ObjectInfo, facts: &Facts| photo.etag == facts.etag && photo.size == facts.size;
-    let wanted: Vec<&ObjectInfo> =
-        listed.values().filter(|photo| known.get(&photo.key).is_none_or(|facts| !current(photo, facts))).collect();
-    if wanted.is_empty() {
-        return Ok(known);
+    let listed: HashMap<&str, &ObjectInfo> = listed.into_iter().map(|photo| (photo.key.as_str(), photo)).collect();
+    let remember::Known { mut facts, outdated } = remember::known(&listed, context)?;
+    let mut wanted: Vec<&ObjectInfo> =
+        listed.into_values().filter(|photo| !facts.contains_key(photo.key.as_str())).collect();
+    // By key, so that what is neighbours in the store is read together, and a second try takes the same chunks.
+    wanted.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+    if !wanted.is_empty() {
+        let total = Some(wanted.len() as u64);
+        context.events.emit(Event::StageStarted { stage: context.stage.clone(), total, unit: "photos" });
     }
-    let stage = &context.stage;
-    context.events.emit(Event::StageStarted { stage: stage.clone(), total: Some(wanted.len() as u64), unit: "photos" });
+    for chunk in wanted.chunks(CHUNK) {
+        let (found, failure) = look_at(photos, chunk, context);
+        let lasting: BTreeMap<&str, &Facts> =
+            found.iter().filter(|(_, facts)| !facts.passing()).map(|(key, facts)| (key.as_str(), facts)).collect();
+        let kept = match lasting.is_empty() {
+            true => Ok(()),
+            false => {
+                let had_row = lasting.keys().filter(|key| outdated.contains(**key)).count();
+                remember::append(&lasting, had_row, context)
+            }
+        };
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        kept?;
+        remember::settle(false, context)?;
+        facts.extend(found);
+    }
+    remember::settle(true, context)?;
+    Ok(facts)
+}
+
+/// Looks at some photos, and says what stopped it.
+fn look_at(photos: &Store, wanted: &[&ObjectInfo], context: &Context) -> (Vec<(String, Facts)>, Option<Error>) {
     let (next, found, failure) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(None));
     let work = || {
         while let Some(photo) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -69,27 +67,19 @@ pub(super) fn verify(
                     failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 }
             }
-            context.events.emit(Event::Advanced { stage: stage.clone(), by: 1 });
+            context.events.emit(Event::Advanced { stage: context.stage.clone(), by: 1 });
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..context.threads.clamp(1, wanted.len()) {
+        for _ in 0..context.threads.clamp(1, wanted.len().max(1)) {
             scope.spawn(work);
         }
     });
-    if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
     let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let lasting: HashMap<String, Facts> = found.iter().filter(|(_, facts)| !facts.passing()).cloned().collect();
-    known.extend(found);
-    if !lasting.is_empty() {
-        remember(lasting, context)?;
-    }
-    Ok(known)
+    (found, failure.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Decodes one photo. What is wrong with the photo itself is a fact; an error is the store's.
+/// Looks at one photo. What is wrong with the photo itself is a fact; an error is the store's.
 fn look(photos: &Store, photo: &ObjectInfo) -> Result<Facts, Error> {
     let mut facts = Facts {
         etag: photo.etag.clone(),
@@ -99,6 +89,8 @@ fn look(photos: &Store, photo: &ObjectInfo) -> Result<Facts, Error> {
         format: String::new(),
         reason: None,
         detail: String::new(),
+        content: String::new(),
+        picture: None,
     };
     let bytes = match photos.wait(photos.get_if(photo)) {
         Ok(bytes) => bytes,
@@ -107,10 +99,13 @@ fn look(photos: &Store, photo: &ObjectInfo) -> Result<Facts, Error> {
             return Ok(Facts { reason: Some(reason), detail: error.to_string(), ..facts });
         }
     };
+    facts.content = digest::of(&bytes);
+    let jpeg_quality = image::jpeg_quality(&bytes);
     match decode(&SourceImage { bytes }, &limits()) {
         Ok(image) => {
             (facts.height, facts.width) = (image.height, image.width);
             facts.format = image.facts.format.word().to_owned();
+            facts.picture = Some(picture(&image, jpeg_quality));
         }
         Err(error) => {
             facts.reason = Some(image::Error::reason(&error));
@@ -120,62 +115,13 @@ fn look(photos: &Store, photo: &ObjectInfo) -> Result<Facts, Error> {
     Ok(facts)
 }
 
-/// What the table says.
-fn known(context: &Context) -> Result<HashMap<String, Facts>, Error> {
-    let mut known = HashMap::new();
-    let Some(version) = context.tables.current(&IMAGES)? else { return Ok(known) };
-    for batch in context.tables.scan(Place::from(&IMAGES), &version, None) {
-        let batch = batch?;
-        let text = |column: usize| batch.column(column).as_string::<i32>();
-        let number = |column: usize, row: usize| batch.column(column).as_primitive::<UInt32Type>().value(row);
-        for row in 0..batch.num_rows() {
-            let reasons = text(6);
-            let facts = Facts {
-                etag: text(1).value(row).to_owned(),
-                size: batch.column(2).as_primitive::<UInt64Type>().value(row),
-                height: number(3, row),
-                width: number(4, row),
-                format: text(5).value(row).to_owned(),
-                reason: (!reasons.is_null(row)).then(|| reasons.value(row)).and_then(Reason::from_code),
-                detail: text(7).value(row).to_owned(),
-            };
-            known.insert(text(0).value(row).to_owned(), facts);
-        }
+fn picture(image: &DecodedImage, jpeg_quality: Option<u8>) -> Picture {
+    Picture {
+        orientation: image.facts.orientation,
+        profile: image.facts.profile.clone(),
+        colour: image.facts.colour.word().to_owned(),
+        bits: image.facts.bits,
+        jpeg_quality,
+        survey: image::survey(image),
     }
-    Ok(known)
-}
-
-/// Adds facts to the table. Another stage that publishes in between has facts of its own, which stay.
-fn remember(facts: HashMap<String, Facts>, context: &Context) -> Result<(), Error> {
-    for _ in 0..TRIES {
-        let base = context.tables.current(&IMAGES)?;
-        let all: BTreeMap<String, Facts> = known(context)?.into_iter().chain(facts.clone()).collect();
-        let mut publication = Publication::begin(context, Place::from(&IMAGES));
-        publication.put(part::whole(&IMAGES, &[rows(&all)?])?)?;
-        match publication.publish(base.as_ref(), Fingerprint::default(), BTreeMap::new()) {
-            Err(Error::Conflict(_)) => {}
-            ended => return ended.map(|_| ()),
-        }
-    }
-    Err(Error::Conflict(format!("{}/{}", context.tables.store().url(), IMAGES.name)))
-}
-
-fn rows(all: &BTreeMap<String, Facts>) -> Result<RecordBatch, Error> {
-    let text = |of: fn(&Facts) -> &str| Arc::new(StringArray::from_iter_values(all.values().map(of)));
-    let number = |of: fn(&Facts) -> u32| Arc::new(UInt32Array::from_iter_values(all.values().map(of)));
-    let reasons: StringArray = all.values().map(|facts| facts.reason.map(Reason::code)).collect();
-    let batch = RecordBatch::try_new(
-        IMAGES.schema(),
-        vec![
-            Arc::new(StringArray::from_iter_values(all.keys())),
-            text(|facts| &facts.etag),
-            Arc::new(UInt64Array::from_iter_values(all.values().map(|facts| facts.size))),
-            number(|facts| facts.height),
-            number(|facts| facts.width),
-            text(|facts| &facts.format),
-            Arc::new(reasons),
-            text(|facts| &facts.detail),
-        ],
-    );
-    Ok(batch.map_err(crate::table::Error::from)?)
 }
