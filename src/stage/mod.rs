@@ -12,6 +12,7 @@ pub mod measure;
 pub mod merge;
 pub mod model;
 mod parts;
+pub mod photos;
 pub mod quarantine;
 pub mod sample;
 pub mod split;

@@ -43,7 +43,7 @@ pub static MASKS: Table = Table { name: "masks", major: 1, minor: 0, columns: ma
 /// One image, and the part of the data it belongs to.
 pub static SPLITS: Table = Table { name: "splits", major: 1, minor: 0, columns: splits };
 /// One photo that was decoded, and what came of it.
-pub static IMAGES: Table = Table { name: "images", major: 1, minor: 0, columns: images };
+pub static IMAGES: Table = Table { name: "images", major: 1, minor: 1, columns: images };
 /// One step of a training, or the end of an epoch.
 pub static HISTORY: Table = Table { name: "history", major: 1, minor: 0, columns: history };
 /// One pair of a labelled and a predicted class that occurs, of one evaluated model.
@@ -132,6 +132,21 @@ fn images() -> Vec<Field> {
         text("format"), // as sniffed; empty where unknown
         optional_text("reason"),
         text("detail"),
+        // 1.1, all of them; but for `content` they are of a decoded photo only, and of its pixels as stored.
+        since("orientation", DataType::UInt8),      // EXIF, 1–8
+        since("profile", DataType::Utf8),           // description of the embedded colour profile
+        since("colour", DataType::Utf8),            // how the file holds it: grey, rgb, cmyk …
+        since("bits", DataType::UInt8),             // of a channel, 1–32
+        since("jpeg_quality", DataType::UInt8),     // 1–100, by the quantisation table
+        since("content", DataType::Utf8),           // BLAKE3 of the file, 64 hexadecimal digits
+        since("brightness", DataType::Float32),     // mean luma, 0–1
+        since("contrast", DataType::Float32),       // standard deviation of luma, 0–0.5
+        since("sharpness", DataType::Float32), // variance of the Laplacian of luma in levels (0–255), longer side 512 at most
+        since("entropy", DataType::Float32),   // of the histogram of luma, 0–8 bits
+        since("saturation", DataType::Float32), // mean of strongest less weakest channel, 0–1
+        since("backdrop_share", DataType::Float32), // share of the border's pixels near `backdrop`, 0–1
+        since("backdrop", DataType::Utf8),     // commonest colour of the border, #rrggbb sRGB
+        since("look", DataType::Utf8), // 112 hexadecimal digits: 64 bits of perceptual hash, then R G B of a 4 × 4 grid
     ]
 }
 

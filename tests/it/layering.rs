@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 8] = [
 ];
 
 /// What every stage may use of the room `stage`: doors to tables, quarantine, models and photos, and how results are judged.
-const SHARED_BY_STAGES: [&str; 6] = ["tables", "quarantine", "artifact", "bench", "dataset", "measure"];
+const SHARED_BY_STAGES: [&str; 7] = ["tables", "quarantine", "artifact", "bench", "dataset", "measure", "photos"];
 
 fn floor(room: &str) -> Option<usize> {
     FLOORS.iter().position(|rooms| rooms.contains(&room))

@@ -6,6 +6,7 @@ mod cutouts;
 mod edges;
 mod evaluate;
 mod graph_rules;
+mod image_facts;
 mod images;
 mod ingest;
 mod interop;
