@@ -30,9 +30,9 @@ const SCHEMA: &str = "selvedge.answers/1";
 
 /// The questions that ship with the program: file name and text.
 pub const SHIPPED: [(&str, &str); 3] = [
-    ("class_balance.sql", include_str!("../../../sql/class_balance.sql")),
-    ("image_sizes.sql", include_str!("../../../sql/image_sizes.sql")),
-    ("quarantine_by_reason.sql", include_str!("../../../sql/quarantine_by_reason.sql")),
+    ("class_balance.sql", include_str!("../../../sql/03_class_balance.sql")),
+    ("image_sizes.sql", include_str!("../../../sql/11_image_sizes.sql")),
+    ("quarantine_by_reason.sql", include_str!("../../../sql/34_quarantine.sql")),
 ];
 
 /// What to ask.
