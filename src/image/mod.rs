@@ -8,6 +8,7 @@
 
 mod colour;
 mod compose;
+pub mod contest;
 mod decode;
 mod edges;
 pub mod encode;

@@ -13,6 +13,7 @@ pub mod merge;
 pub mod model;
 mod parts;
 pub mod photos;
+mod portions;
 pub mod quarantine;
 pub mod sample;
 pub mod split;
