@@ -21,8 +21,8 @@ fn texts(rows: &[&str]) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(rows))
 }
 
-/// (image, class, area) of each row.
-fn annotations(rows: &[(&str, u8, u64)]) -> RecordBatch {
+/// (image, class, area) of each row, the rows numbered from `first`.
+fn annotations(first: u64, rows: &[(&str, u8, u64)]) -> RecordBatch {
     let no_texts = ListArray::new(
         Arc::new(Field::new("item", DataType::Utf8, false)),
         OffsetBuffer::from_lengths(rows.iter().map(|_| 0)),
@@ -38,7 +38,7 @@ fn annotations(rows: &[(&str, u8, u64)]) -> RecordBatch {
         lists::<UInt32Type>(&vec![vec![0]; rows.len()]),
         lists::<UInt32Type>(&rows.iter().map(|row| vec![row.2 as u32]).collect::<Vec<_>>()),
         Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.2))),
-        Arc::new(UInt64Array::from_iter_values(1..=rows.len() as u64)),
+        Arc::new(UInt64Array::from_iter_values(first..first + rows.len() as u64)),
         Arc::new(no_texts),
     ];
     RecordBatch::try_new(ANNOTATIONS.schema(), columns).unwrap()
@@ -74,7 +74,7 @@ fn filled() -> World {
     let world = World::new();
     world.publish(
         &ANNOTATIONS,
-        &[annotations(&[("a", 0, 30), ("a", 23, 10)]), annotations(&[("b", 23, 20), ("a", 23, 5), ("c", 45, 1)])],
+        &[annotations(1, &[("a", 0, 30), ("a", 23, 10)]), annotations(3, &[("b", 23, 20), ("a", 23, 5), ("c", 45, 1)])],
     );
     world.publish(
         &MASKS,

@@ -113,7 +113,9 @@ pub(super) fn batch(earlier: &[Snapshot], against: Against, now: &Snapshot) -> R
     let mut rows: Vec<(&Snapshot, &str)> = Vec::new();
     for (place, snapshot) in earlier.iter().enumerate() {
         let (last, baseline) = (against.last == Some(place), against.baseline == Some(place));
-        let roles = [(last, "last"), (baseline, "baseline"), (!last && !baseline, "past")];
+        // The newest of the same data is what is now.
+        let is_now = place + 1 == earlier.len() && snapshot.data == now.data;
+        let roles = [(last, "last"), (baseline, "baseline"), (!last && !baseline && !is_now, "past")];
         rows.extend(roles.iter().filter(|(holds, _)| *holds).map(|(_, role)| (snapshot, *role)));
     }
     rows.push((now, "now"));
@@ -129,15 +131,16 @@ pub(super) fn batch(earlier: &[Snapshot], against: Against, now: &Snapshot) -> R
     Ok(RecordBatch::try_from_iter(columns).map_err(table::Error::from)?)
 }
 
-/// Keeps a snapshot. Figures of the same data as the newest ones replace these, so that asking twice is asking once.
+/// Keeps a snapshot. Figures of the same data as the newest ones replace these and keep their time, so that asking twice is
+/// asking once, and a baseline stays where it was pinned.
 pub(super) fn keep(now: &Snapshot, baseline: Option<&str>, context: &Context) -> Result<(), Error> {
     for _ in 0..TRIES {
         let base = context.tables.current(&STATS)?;
         let mut all = earlier(context)?;
-        if all.last().is_some_and(|newest| newest.data == now.data) {
-            all.pop();
+        match all.last_mut().filter(|newest| newest.data == now.data) {
+            Some(newest) => newest.figures.clone_from(&now.figures),
+            None => all.push(now.clone()),
         }
-        all.push(now.clone());
         let pinned = against(&all, &now.data, baseline).ok().and_then(|against| against.baseline);
         let old = all.len().saturating_sub(MOST);
         let kept: Vec<&Snapshot> = all
