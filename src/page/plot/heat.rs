@@ -14,8 +14,6 @@ const MOST: usize = 60;
 const LABEL: usize = 20;
 /// Colours of a ramp.
 pub(super) const STEPS: usize = 9;
-/// Width below which a matrix is not scaled: there it scrolls.
-const LEAST: f64 = 660.0;
 
 pub(super) fn heat(about: &Words<'_>, kind: &Heat, table: &Table) -> Result<String, String> {
     let values = table.numbers(&kind.value)?;
@@ -54,7 +52,7 @@ pub(super) fn heat(about: &Words<'_>, kind: &Heat, table: &Table) -> Result<Stri
     let height = bottom + 44.0 + 18.0 * remarks.len() as f64;
 
     let summary = format!("{} by {} cells; {}.", rows.len(), columns.len(), ramp.summary());
-    let mut svg = open(about, "heat", &summary, &Size::Wide { width, height, least: LEAST });
+    let mut svg = open(about, "heat", &summary, &Size::Wide { width, height });
     for (row, name) in rows.iter().take(high).enumerate() {
         let y = top + side * (row as f64 + 0.5) + 4.0;
         words(&mut svg, "end", (&number(left - 6.0), y), LABEL, name);
@@ -191,7 +189,7 @@ impl Ramp {
 
     /// The colours with their ends.
     fn key(&self, svg: &mut String, (x, y): (f64, f64)) {
-        const SIDE: f64 = 18.0;
+        const SIDE: f64 = 26.0;
         let (low, high, middle) = match self.middle {
             Some((middle, reach)) if self.log => (middle / reach.exp(), middle * reach.exp(), Some(middle)),
             Some((middle, reach)) => (middle - reach, middle + reach, Some(middle)),
