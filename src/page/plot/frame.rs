@@ -7,7 +7,7 @@ use crate::page::chart::number;
 use std::fmt::Write as _;
 
 /// Width of the picture, and the edges of the field in which values are drawn.
-const WIDTH: f64 = 640.0;
+const WIDTH: f64 = 600.0;
 pub(super) const LEFT: f64 = 80.0;
 pub(super) const RIGHT: f64 = WIDTH - 18.0;
 /// Height of the field.
@@ -15,7 +15,7 @@ const FIELD: f64 = 240.0;
 /// Height of a line of words.
 const LINE: f64 = 22.0;
 /// Letters of one.
-const LINE_LETTERS: usize = 60;
+const LINE_LETTERS: usize = 58;
 /// Letters of a label of a bottom axis.
 const LABEL: usize = 24;
 /// Letters of a label that is turned, and the room that it takes.

@@ -15,7 +15,7 @@ pub(super) const LINE: f64 = 18.0;
 /// Letters that a line of words has at most, so that it fits the narrowest box.
 pub(super) const LINE_LETTERS: usize = 44;
 /// How small a picture that scrolls may be made first.
-const SMALLEST: f64 = 0.78;
+const SMALLEST: f64 = 0.84;
 /// Colours for series; beyond them they begin again.
 pub(super) const COLOURS: usize = 6;
 
