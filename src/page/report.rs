@@ -258,12 +258,12 @@ impl Page {
             return;
         }
         let id = anchors.take("reproduce");
-        let _ = writeln!(html, "<section class=\"reproduce\" id=\"{id}\">\n<h2>Make it again</h2>\n<dl>");
+        let _ = writeln!(html, "<section class=\"reproduce\" id=\"{id}\">\n<h2>Reproduce</h2>\n<dl>");
         for (what, command) in &self.reproduce {
             let _ = writeln!(html, "<dt>{}</dt><dd>{}</dd>", prose(what), code("command", command));
         }
         html.push_str("</dl>\n</section>\n");
-        contents.push(Entry { id, title: "Make it again".to_owned(), within: false });
+        contents.push(Entry { id, title: "Reproduce".to_owned(), within: false });
     }
 }
 

@@ -40,10 +40,10 @@ pub(super) fn bars(words: &Words<'_>, kind: &Bars, table: &Table) -> Result<Stri
         top: if values.len() == 1 { 2.0 } else { key_height(&names) + 8.0 },
     };
     let mut below: Vec<String> = match names.as_slice() {
-        [one] => vec![format!("{one}{}", ruler.remark())],
-        _ if kind.log => vec!["log scale".to_owned()],
+        [one] => vec![one.clone()],
         _ => Vec::new(),
     };
+    below.extend(kind.log.then(|| "log scale".to_owned()));
     below.extend(left_out(labels.len(), shown));
     let below = in_lines(&below);
 

@@ -8,19 +8,19 @@ use std::fmt::Write as _;
 
 /// Width of the picture, and the edges of the field in which values are drawn.
 const WIDTH: f64 = 600.0;
-pub(super) const LEFT: f64 = 80.0;
+pub(super) const LEFT: f64 = 88.0;
 pub(super) const RIGHT: f64 = WIDTH - 18.0;
 /// Height of the field.
 const FIELD: f64 = 240.0;
 /// Height of a line of words.
-const LINE: f64 = 22.0;
+const LINE: f64 = 24.0;
 /// Letters of one.
-const LINE_LETTERS: usize = 58;
+const LINE_LETTERS: usize = 54;
 /// Letters of a label of a bottom axis.
 const LABEL: usize = 24;
 /// Letters of a label that is turned, and the room that it takes.
 const TURNED: usize = 15;
-const TURNED_ROOM: f64 = 96.0;
+const TURNED_ROOM: f64 = 122.0;
 
 /// What stands above the field.
 pub(super) enum Key<'a> {
@@ -56,7 +56,7 @@ impl Frame {
         };
         let top = LINE * heads as f64 + 12.0;
         let bottom = top + FIELD;
-        let ticks = bottom + if below.turned { TURNED_ROOM } else { 24.0 };
+        let ticks = bottom + if below.turned { TURNED_ROOM } else { 30.0 };
         let lines = 1 + below.remarks.len();
         let height = ticks + LINE * lines as f64 + 6.0;
         let mut svg = open(about, kind, summary, &Size::Scaled { width: WIDTH, height });
@@ -112,7 +112,7 @@ impl Frame {
                     true => ("end", WIDTH),
                     false => ("mid", x),
                 };
-                words(&mut self.svg, class, (&number(x), self.bottom + 18.0), 12, label);
+                words(&mut self.svg, class, (&number(x), self.bottom + 22.0), 12, label);
             }
         }
     }
@@ -132,7 +132,7 @@ impl Frame {
                     let turn = format!(" transform=\"rotate(-40 {x} {})\"", number(y));
                     words_with(&mut self.svg, "end", (&x, y), &turn, TURNED, label);
                 }
-                false => words(&mut self.svg, "mid", (&x, self.bottom + 18.0), most, label),
+                false => words(&mut self.svg, "mid", (&x, self.bottom + 22.0), most, label),
             }
         }
     }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 /// Width of a letter, in units of the picture, at the size of letters that the stylesheet gives it, taken rather wide.
 pub(super) const LETTER: f64 = 7.2;
 /// The same on a phone, where a scaled picture has larger letters.
-pub(super) const PHONE_LETTER: f64 = 9.8;
+pub(super) const PHONE_LETTER: f64 = 11.0;
 /// Height of a line of words.
 pub(super) const LINE: f64 = 18.0;
 /// Letters that a line of words has at most, so that it fits the narrowest box.
@@ -71,9 +71,9 @@ pub(super) fn no_rows(words: &Words<'_>, kind: &str) -> String {
         words,
         &format!("{kind} empty"),
         "There are no rows.",
-        &Size::Fluid { height: 56.0, left: 0.0, right: 0.0 },
+        &Size::Fluid { height: 34.0, left: 0.0, right: 0.0 },
     );
-    svg.push_str("<text class=\"quiet mid\" x=\"50%\" y=\"33\">no rows</text>\n</svg>\n");
+    svg.push_str("<text class=\"quiet\" x=\"0\" y=\"20\">no rows</text>\n</svg>\n");
     svg
 }
 

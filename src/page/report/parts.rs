@@ -93,7 +93,12 @@ fn reproduce(html: &mut String, figure: &Figure) {
     if figure.command.is_empty() && figure.sql.is_empty() {
         return;
     }
-    html.push_str("<details>\n<summary>Make it again</summary>\n");
+    let title = match (figure.command.is_empty(), figure.sql.is_empty()) {
+        (false, false) => "Command and SQL",
+        (false, true) => "Command",
+        (true, _) => "SQL",
+    };
+    let _ = writeln!(html, "<details>\n<summary>{title}</summary>");
     if !figure.command.is_empty() {
         html.push_str(&code("command", &figure.command));
         html.push('\n');
