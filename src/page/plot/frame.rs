@@ -54,26 +54,26 @@ impl Frame {
             Key::Name(_) => 1,
             Key::Series(names, _) => names.len(),
         };
-        let top = LINE * heads as f64 + 12.0;
+        let top = LINE * heads as f64 + 16.0;
         let bottom = top + FIELD;
         let ticks = bottom + if below.turned { TURNED_ROOM } else { 30.0 };
         let lines = 1 + below.remarks.len();
-        let height = ticks + LINE * lines as f64 + 6.0;
+        let height = ticks + LINE * lines as f64 + 8.0;
         let mut svg = open(about, kind, summary, &Size::Scaled { width: WIDTH, height });
         match above {
-            Key::Name(name) => words(&mut svg, "", ("0", 15.0), LINE_LETTERS, name),
+            Key::Name(name) => words(&mut svg, "", ("0", 20.0), LINE_LETTERS, name),
             Key::Series(names, mark) => {
                 for (index, name) in names.iter().enumerate() {
-                    let y = 15.0 + LINE * index as f64;
+                    let y = 20.0 + LINE * index as f64;
                     svg.push_str(&mark(index, 0.0, y - 4.5));
                     words(&mut svg, "", ("26", y), LINE_LETTERS - 4, name);
                 }
             }
         }
         let middle = number((LEFT + RIGHT) / 2.0);
-        words(&mut svg, "mid", (&middle, ticks + 16.0), LINE_LETTERS - 8, &below.name);
+        words(&mut svg, "mid", (&middle, ticks + 20.0), LINE_LETTERS - 8, &below.name);
         for (index, remark) in below.remarks.iter().enumerate() {
-            words(&mut svg, "quiet", ("0", ticks + 16.0 + LINE * (index + 1) as f64), LINE_LETTERS, remark);
+            words(&mut svg, "quiet", ("0", ticks + 20.0 + LINE * (index + 1) as f64), LINE_LETTERS, remark);
         }
         Self { svg, top, bottom }
     }

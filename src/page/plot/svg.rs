@@ -17,7 +17,7 @@ pub(super) const LINE_LETTERS: usize = 44;
 /// How small a picture that scrolls may be made first.
 const SMALLEST: f64 = 0.84;
 /// Colours for series; beyond them they begin again.
-pub(super) const COLOURS: usize = 6;
+pub(super) const COLOURS: usize = super::super::chart::COLOURS.len();
 
 /// What a chart is about, in words.
 pub(super) struct Words<'a> {
