@@ -116,7 +116,7 @@ fn names(texts: Vec<String>) -> (Vec<String>, Vec<usize>) {
 /// A value in a cell, where it has room there.
 fn tight(value: f64, side: f64) -> Option<String> {
     let text = match value.abs() {
-        size if size >= 0.1 && size < 10.0 && value.fract() != 0.0 => format!("{value:.1}").replace('-', "\u{2212}"),
+        size if (0.1..10.0).contains(&size) && value.fract() != 0.0 => format!("{value:.1}").replace('-', "\u{2212}"),
         size if (10.0..1000.0).contains(&size) => format!("{value:.0}").replace('-', "\u{2212}"),
         size if size > 0.0 && size < 0.1 => format!("{value:.2}").replace('-', "\u{2212}"),
         _ => short(value),
