@@ -6,6 +6,7 @@ In light, in dark, and 390 pixels wide:
   * words of a chart lie within it, and are 9 pixels high or more;
   * text and what lies behind it differ by 4.5 or more (WCAG 2.2, 1.4.3), in the page and on coloured cells and bars;
   * the page does not scroll sideways;
+  * pictures can be decoded, and have a text for those who do not see them;
   * it has no script, asks nothing from anywhere, and the console stays empty;
   * headings leave out no level, and every link within the page leads somewhere.
 On paper: the same contrast, every table whole, and nothing of what folds stays folded.
@@ -86,6 +87,7 @@ QUESTIONS = r"""
     charts, texts,
     width: document.documentElement.scrollWidth, height: document.documentElement.scrollHeight,
     scripts: document.scripts.length,
+    broken: [...document.images].filter(image => !image.complete || !image.naturalWidth || !image.alt).map(image => image.alt || 'one without a text'),
     language: document.documentElement.lang,
     headings: [...document.querySelectorAll('h1, h2, h3, h4, h5, h6')].map(h => [Number(h.tagName[1]), h.textContent]),
     lost: [...document.querySelectorAll('a[href^="#"]')].map(a => a.getAttribute('href').slice(1)).filter(id => !document.getElementById(id)),
@@ -222,6 +224,7 @@ def wrong(seen, width, height, charts):
         yield f"the page is {seen['width']} pixels wide and scrolls sideways"
     if seen["scripts"]:
         yield "there is a script"
+    yield from (f"a picture cannot be seen: {alt}" for alt in seen["broken"])
     if not seen["language"]:
         yield "there is no language"
     level = 0

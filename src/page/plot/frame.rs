@@ -70,8 +70,12 @@ impl Frame {
                 }
             }
         }
-        let middle = number((LEFT + RIGHT) / 2.0);
-        words(&mut svg, "mid", (&middle, ticks + 20.0), LINE_LETTERS - 8, &below.name);
+        // In the middle of the field, or as far to the left as it needs.
+        let (class, x) = match letters(&below.name) > LINE_LETTERS - 8 {
+            true => ("end", RIGHT),
+            false => ("mid", (LEFT + RIGHT) / 2.0),
+        };
+        words(&mut svg, class, (&number(x), ticks + 20.0), LINE_LETTERS, &below.name);
         for (index, remark) in below.remarks.iter().enumerate() {
             words(&mut svg, "quiet", ("0", ticks + 20.0 + LINE * (index + 1) as f64), LINE_LETTERS, remark);
         }

@@ -45,7 +45,7 @@ pub(super) fn points(about: &Words<'_>, kind: &Points, table: &Table) -> Result<
         remarks.push(format!("{} at or below zero, which a log scale has not", counted(unplaced, "row")));
     }
     if let Some(size) = &kind.size {
-        remarks.push(format!("the area of a point is {}", table.called(size)));
+        remarks.push(format!("area of a point: {}", table.called(size)));
     }
     let below = Below { name: named(table, &kind.x, &x), remarks, turned: false };
     let name = named(table, &kind.y, &y);
