@@ -21,7 +21,7 @@ const COLUMNS: usize = 320;
 /// About so many ticks an axis has.
 const TICKS: f64 = 6.0;
 /// Colours of the curves, told apart by people who see fewer colours too; each with the one for dark pages.
-const COLOURS: [(&str, &str); 6] = [
+pub(super) const COLOURS: [(&str, &str); 6] = [
     ("#0b62a4", "#6cb2ee"),
     ("#c2410c", "#fb9a5c"),
     ("#15803d", "#63c987"),

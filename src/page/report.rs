@@ -16,6 +16,9 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 const STYLE: &str = include_str!("report.css");
+/// What the page tells the browser that it needs: its own styles and pictures, and nothing else.
+const POLICY: &str =
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// What a report page shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -223,6 +226,7 @@ impl Page {
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
              <title>{title}: {word}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
              <a class=\"skip\" href=\"#main\">To the checks and figures</a>\n\
              <header>\n<h1>{title}</h1>\n\
@@ -258,12 +262,12 @@ impl Page {
             return;
         }
         let id = anchors.take("reproduce");
-        let _ = writeln!(html, "<section class=\"reproduce\" id=\"{id}\">\n<h2>Make it again</h2>\n<dl>");
+        let _ = writeln!(html, "<section class=\"reproduce\" id=\"{id}\">\n<h2>Reproduce</h2>\n<dl>");
         for (what, command) in &self.reproduce {
             let _ = writeln!(html, "<dt>{}</dt><dd>{}</dd>", prose(what), code("command", command));
         }
         html.push_str("</dl>\n</section>\n");
-        contents.push(Entry { id, title: "Make it again".to_owned(), within: false });
+        contents.push(Entry { id, title: "Reproduce".to_owned(), within: false });
     }
 }
 

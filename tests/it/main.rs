@@ -20,6 +20,7 @@ mod model_fetch;
 mod model_tools;
 mod nets;
 mod odd_files;
+mod page;
 mod photos;
 mod predict;
 mod products;

@@ -1,19 +1,19 @@
 //! Bars that lie: values beside each other from a common ground, or shares that add up to the whole. Must not know pages.
 
 use super::grammar::{Bars, Stacked};
-use super::number::{percent, short};
+use super::number::{count, percent, short};
 use super::ruler::Ruler;
 use super::svg::{
-    COLOURS, LETTER, LINE, LINE_LETTERS, NARROW, Size, Words, counted, cut, greatest, key, letters, open, percentage,
-    title, words,
+    COLOURS, LETTER, LINE, LINE_LETTERS, Size, Words, counted, greatest, key, key_height, letters, open, percentage,
+    title, words, wrapped,
 };
 use super::value::Table;
 use crate::page::chart::number;
 use std::fmt::Write as _;
 
 /// Height of a bar that is alone in its row, of one that has others beside it, and of the room between rows.
-const BAR: f64 = 14.0;
-const GROUPED: f64 = 10.0;
+const BAR: f64 = 15.0;
+const GROUPED: f64 = 11.0;
 const GAP: f64 = 6.0;
 /// Letters of a label; what is longer is cut.
 const LABEL: usize = 21;
@@ -31,30 +31,30 @@ pub(super) fn bars(words: &Words<'_>, kind: &Bars, table: &Table) -> Result<Stri
     let seen = values.iter().flat_map(|column| column.iter().take(shown).copied().flatten());
     let ruler = Ruler::from_zero_exactly(seen.clone(), kind.log);
     let longest = seen.clone().map(|value| letters(&short(value))).max().unwrap_or(1);
+    let names: Vec<String> = kind.values.iter().map(|name| table.called(name)).collect();
     let rows = Rows {
         left: label_width(labels.iter().take(shown)),
         right: longest as f64 * LETTER + 10.0,
         bar: if values.len() == 1 { BAR } else { GROUPED },
         bars: values.len(),
-        top: if values.len() == 1 { 2.0 } else { LINE * values.len() as f64 + 8.0 },
+        top: if values.len() == 1 { 2.0 } else { key_height(&names) + 8.0 },
     };
-    let names: Vec<String> = kind.values.iter().map(|name| table.called(name)).collect();
     let mut below: Vec<String> = match names.as_slice() {
-        [one] => vec![format!("{one}{}", ruler.remark())],
-        _ if kind.log => vec!["log scale".to_owned()],
+        [one] => vec![one.clone()],
         _ => Vec::new(),
     };
+    below.extend(kind.log.then(|| "log scale".to_owned()));
     below.extend(left_out(labels.len(), shown));
+    let below = in_lines(&below);
 
     let first = values.iter().take(1).flatten().copied();
     let labelled = labels.iter().zip(first).filter_map(|(label, value)| Some((label.as_str(), value?)));
     let summary = format!("{}; {}.", counted(labels.len(), "row"), greatest(labelled));
-    let mut svg = open(words, "bars", &summary, &Size::Fluid { height: rows.height(shown, below.len()) });
+    let mut svg = open(words, "bars", &summary, &rows.size(shown, below.len()));
     if names.len() > 1 {
-        key(&mut svg, (0.0, 12.0), LINE, LINE_LETTERS - 2, &names);
+        key(&mut svg, -rows.left, &names);
     }
     rows.labels(&mut svg, labels.iter().take(shown));
-    rows.zone(&mut svg);
     let ground = ruler.ground();
     for (row, label) in labels.iter().take(shown).enumerate() {
         for (index, (column, name)) in values.iter().zip(&kind.values).enumerate() {
@@ -82,7 +82,7 @@ pub(super) fn bars(words: &Words<'_>, kind: &Bars, table: &Table) -> Result<Stri
     }
     let _ = writeln!(
         svg,
-        "<line class=\"axis\" x1=\"{0}\" x2=\"{0}\" y1=\"{1}\" y2=\"{2}\"/></svg>",
+        "<line class=\"axis\" x1=\"{0}\" x2=\"{0}\" y1=\"{1}\" y2=\"{2}\"/>",
         percentage(ground),
         number(rows.top),
         number(rows.y(shown) - GAP / 2.0)
@@ -103,21 +103,21 @@ pub(super) fn stacked(words: &Words<'_>, kind: &Stacked, table: &Table) -> Resul
         }
     }
     let shown = labels.len().min(MOST_STACKED);
+    let names: Vec<String> = kind.values.iter().map(|name| table.called(name)).collect();
     let rows = Rows {
         left: label_width(labels.iter().take(shown)),
         right: 2.0,
         bar: BAR + 2.0,
         bars: 1,
-        top: LINE * values.len() as f64 + 8.0,
+        top: key_height(&names) + 8.0,
     };
     let mut below = vec!["shares of the sum of a row".to_owned()];
     below.extend(left_out(labels.len(), shown));
     let summary = format!("{} of shares of {}.", counted(labels.len(), "row"), kind.values.join(", "));
-    let mut svg = open(words, "stacked", &summary, &Size::Fluid { height: rows.height(shown, below.len()) });
-    let names: Vec<String> = kind.values.iter().map(|name| table.called(name)).collect();
-    key(&mut svg, (0.0, 12.0), LINE, LINE_LETTERS - 2, &names);
+    let below = in_lines(&below);
+    let mut svg = open(words, "stacked", &summary, &rows.size(shown, below.len()));
+    key(&mut svg, -rows.left, &names);
     rows.labels(&mut svg, labels.iter().take(shown));
-    rows.zone(&mut svg);
     for (row, label) in labels.iter().take(shown).enumerate() {
         let of_row: Vec<f64> = values.iter().map(|column| column.get(row).copied().flatten().unwrap_or(0.0)).collect();
         let largest = of_row.iter().copied().fold(0.0, f64::max);
@@ -152,7 +152,6 @@ pub(super) fn stacked(words: &Words<'_>, kind: &Stacked, table: &Table) -> Resul
             from += share;
         }
     }
-    svg.push_str("</svg>\n");
     rows.below(&mut svg, shown, &below);
     svg.push_str("</svg>\n");
     Ok(svg)
@@ -160,7 +159,11 @@ pub(super) fn stacked(words: &Words<'_>, kind: &Stacked, table: &Table) -> Resul
 
 /// What is said of rows that are not drawn.
 fn left_out(all: usize, shown: usize) -> Option<String> {
-    (all > shown).then(|| format!("the first {shown} of {} rows; all are in the table", short(all as f64)))
+    (all > shown).then(|| format!("the first {shown} of {} rows; all are in the table", count(all as u64)))
+}
+
+fn in_lines(texts: &[String]) -> Vec<String> {
+    texts.iter().flat_map(|text| wrapped(text, LINE_LETTERS)).collect()
 }
 
 fn label_width<'a>(labels: impl Iterator<Item = &'a String>) -> f64 {
@@ -185,34 +188,22 @@ impl Rows {
         self.top + GAP / 2.0 + self.pitch() * row as f64
     }
 
-    fn height(&self, rows: usize, lines: usize) -> f64 {
-        self.y(rows) + LINE * lines as f64 + 6.0
+    fn size(&self, rows: usize, lines: usize) -> Size {
+        let height = self.y(rows) + LINE * lines as f64 + 6.0;
+        Size::Fluid { height, left: self.left, right: self.right }
     }
 
     fn labels<'a>(&self, svg: &mut String, labels: impl Iterator<Item = &'a String>) {
         let middle = (self.pitch() - GAP) / 2.0 + 4.0;
         for (row, label) in labels.enumerate() {
-            words(svg, "end", (&number(self.left - 6.0), self.y(row) + middle), LABEL, label);
+            words(svg, "end", ("-6", self.y(row) + middle), LABEL, label);
         }
-    }
-
-    /// Opens the element of the bars: as wide as the box without labels and values. Where a browser does not reckon widths
-    /// in styles, the attribute holds for the narrowest box.
-    fn zone(&self, svg: &mut String) {
-        let around = self.left + self.right;
-        let narrow = percentage(((NARROW - around) / NARROW).max(0.2));
-        let _ = writeln!(
-            svg,
-            "<svg class=\"zone\" x=\"{}\" width=\"{narrow}\" style=\"width:calc(100% - {}px)\">",
-            number(self.left),
-            number(around)
-        );
     }
 
     fn below(&self, svg: &mut String, rows: usize, lines: &[String]) {
         for (index, line) in lines.iter().enumerate() {
             let y = self.y(rows) + LINE * (index as f64 + 0.75);
-            words(svg, "quiet", ("0", y), LINE_LETTERS, &cut(line, 200));
+            words(svg, "quiet", (&number(-self.left), y), LINE_LETTERS, line);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::frame::{Below, Frame, Key, LEFT, RIGHT, must_turn, named};
 use super::grammar::Columns;
-use super::number::short;
+use super::number::{count, short};
 use super::ruler::Ruler;
 use super::svg::{COLOURS, PHONE_LETTER, Words, counted, greatest, letters, title};
 use super::value::Table;
@@ -28,7 +28,7 @@ pub(super) fn columns(about: &Words<'_>, kind: &Columns, table: &Table) -> Resul
         names => Key::Series(names, block),
     };
     let left_out =
-        (all > MOST).then(|| format!("the first {MOST} of {} rows; all are in the table", short(all as f64)));
+        (all > MOST).then(|| format!("the first {MOST} of {} rows; all are in the table", count(all as u64)));
     let below =
         Below { name: table.called(&kind.x), remarks: left_out.into_iter().collect(), turned: must_turn(&labels) };
     let first = values.iter().take(1).flatten().copied();

@@ -7,18 +7,20 @@ use crate::page::chart::number;
 use std::fmt::Write as _;
 
 /// Width of the picture, and the edges of the field in which values are drawn.
-const WIDTH: f64 = 640.0;
-pub(super) const LEFT: f64 = 76.0;
+const WIDTH: f64 = 600.0;
+pub(super) const LEFT: f64 = 88.0;
 pub(super) const RIGHT: f64 = WIDTH - 18.0;
 /// Height of the field.
 const FIELD: f64 = 240.0;
 /// Height of a line of words.
-const LINE: f64 = 22.0;
+const LINE: f64 = 24.0;
 /// Letters of one.
-const LINE_LETTERS: usize = 60;
+const LINE_LETTERS: usize = 54;
+/// Letters of a label of a bottom axis.
+const LABEL: usize = 24;
 /// Letters of a label that is turned, and the room that it takes.
 const TURNED: usize = 15;
-const TURNED_ROOM: f64 = 96.0;
+const TURNED_ROOM: f64 = 122.0;
 
 /// What stands above the field.
 pub(super) enum Key<'a> {
@@ -52,26 +54,30 @@ impl Frame {
             Key::Name(_) => 1,
             Key::Series(names, _) => names.len(),
         };
-        let top = LINE * heads as f64 + 12.0;
+        let top = LINE * heads as f64 + 16.0;
         let bottom = top + FIELD;
-        let ticks = bottom + if below.turned { TURNED_ROOM } else { 24.0 };
+        let ticks = bottom + if below.turned { TURNED_ROOM } else { 30.0 };
         let lines = 1 + below.remarks.len();
-        let height = ticks + LINE * lines as f64 + 6.0;
+        let height = ticks + LINE * lines as f64 + 8.0;
         let mut svg = open(about, kind, summary, &Size::Scaled { width: WIDTH, height });
         match above {
-            Key::Name(name) => words(&mut svg, "", ("0", 15.0), LINE_LETTERS, name),
+            Key::Name(name) => words(&mut svg, "", ("0", 20.0), LINE_LETTERS, name),
             Key::Series(names, mark) => {
                 for (index, name) in names.iter().enumerate() {
-                    let y = 15.0 + LINE * index as f64;
+                    let y = 20.0 + LINE * index as f64;
                     svg.push_str(&mark(index, 0.0, y - 4.5));
                     words(&mut svg, "", ("26", y), LINE_LETTERS - 4, name);
                 }
             }
         }
-        let middle = number((LEFT + RIGHT) / 2.0);
-        words(&mut svg, "mid", (&middle, ticks + 16.0), LINE_LETTERS - 8, &below.name);
+        // In the middle of the field, or as far to the left as it needs.
+        let (class, x) = match letters(&below.name) > LINE_LETTERS - 8 {
+            true => ("end", RIGHT),
+            false => ("mid", (LEFT + RIGHT) / 2.0),
+        };
+        words(&mut svg, class, (&number(x), ticks + 20.0), LINE_LETTERS, &below.name);
         for (index, remark) in below.remarks.iter().enumerate() {
-            words(&mut svg, "quiet", ("0", ticks + 16.0 + LINE * (index + 1) as f64), LINE_LETTERS, remark);
+            words(&mut svg, "quiet", ("0", ticks + 20.0 + LINE * (index + 1) as f64), LINE_LETTERS, remark);
         }
         Self { svg, top, bottom }
     }
@@ -105,7 +111,12 @@ impl Frame {
             let x = Self::x(*share);
             self.line("grid", (x, self.top), (x, self.bottom));
             if index % each == 0 {
-                words(&mut self.svg, "mid", (&number(x), self.bottom + 18.0), 12, label);
+                // At the very right, a label ends with the picture.
+                let (class, x) = match x + letters(label) as f64 * PHONE_LETTER / 2.0 > WIDTH {
+                    true => ("end", WIDTH),
+                    false => ("mid", x),
+                };
+                words(&mut self.svg, class, (&number(x), self.bottom + 22.0), 12, label);
             }
         }
     }
@@ -113,8 +124,9 @@ impl Frame {
     /// Labels at the bottom at equal distances, each in the middle of its own stretch: as many as there is room for.
     pub(super) fn labels(&mut self, labels: &[String], turned: bool) {
         let slot = (RIGHT - LEFT) / labels.len().max(1) as f64;
-        let longest = labels.iter().map(|label| letters(label)).max().unwrap_or(1);
-        let room = if turned { 24.0 } else { (longest + 1) as f64 * PHONE_LETTER };
+        let most = if roomy(labels.len()) { (slot / PHONE_LETTER) as usize } else { LABEL };
+        let longest = labels.iter().map(|label| letters(label).min(most)).max().unwrap_or(1);
+        let room = if turned { 24.0 } else { (longest + 1).min(most) as f64 * PHONE_LETTER };
         let each = ((room / slot).ceil() as usize).max(1);
         for (index, label) in labels.iter().enumerate().step_by(each) {
             let x = number(LEFT + slot * (index as f64 + 0.5));
@@ -124,7 +136,7 @@ impl Frame {
                     let turn = format!(" transform=\"rotate(-40 {x} {})\"", number(y));
                     words_with(&mut self.svg, "end", (&x, y), &turn, TURNED, label);
                 }
-                false => words(&mut self.svg, "mid", (&x, self.bottom + 18.0), 24, label),
+                false => words(&mut self.svg, "mid", (&x, self.bottom + 22.0), most, label),
             }
         }
     }
@@ -140,12 +152,17 @@ impl Frame {
     }
 }
 
+/// Whether there are so few labels that each has room for a word or two.
+fn roomy(count: usize) -> bool {
+    count <= 6
+}
+
 /// Whether labels must be turned to be read: names do, numbers in their order may be left out here and there.
 pub(super) fn must_turn(labels: &[String]) -> bool {
     let slot = (RIGHT - LEFT) / labels.len().max(1) as f64;
     let fits = |label: &String| letters(label) as f64 * PHONE_LETTER <= slot;
     let counts = |label: &String| label.starts_with(|first: char| first.is_ascii_digit() || "<>≤≥−".contains(first));
-    !labels.iter().all(fits) && !labels.iter().all(counts)
+    !roomy(labels.len()) && !labels.iter().all(fits) && !labels.iter().all(counts)
 }
 
 /// What is along an axis.

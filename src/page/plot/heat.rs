@@ -14,8 +14,6 @@ const MOST: usize = 60;
 const LABEL: usize = 20;
 /// Colours of a ramp.
 pub(super) const STEPS: usize = 9;
-/// Width below which a matrix is not scaled: there it scrolls.
-const LEAST: f64 = 660.0;
 
 pub(super) fn heat(about: &Words<'_>, kind: &Heat, table: &Table) -> Result<String, String> {
     let values = table.numbers(&kind.value)?;
@@ -54,7 +52,7 @@ pub(super) fn heat(about: &Words<'_>, kind: &Heat, table: &Table) -> Result<Stri
     let height = bottom + 44.0 + 18.0 * remarks.len() as f64;
 
     let summary = format!("{} by {} cells; {}.", rows.len(), columns.len(), ramp.summary());
-    let mut svg = open(about, "heat", &summary, &Size::Wide { width, height, least: LEAST });
+    let mut svg = open(about, "heat", &summary, &Size::Wide { width, height });
     for (row, name) in rows.iter().take(high).enumerate() {
         let y = top + side * (row as f64 + 0.5) + 4.0;
         words(&mut svg, "end", (&number(left - 6.0), y), LABEL, name);
@@ -118,7 +116,7 @@ fn names(texts: Vec<String>) -> (Vec<String>, Vec<usize>) {
 /// A value in a cell, where it has room there.
 fn tight(value: f64, side: f64) -> Option<String> {
     let text = match value.abs() {
-        size if size >= 0.1 && size < 10.0 && value.fract() != 0.0 => format!("{value:.1}").replace('-', "\u{2212}"),
+        size if (0.1..10.0).contains(&size) && value.fract() != 0.0 => format!("{value:.1}").replace('-', "\u{2212}"),
         size if (10.0..1000.0).contains(&size) => format!("{value:.0}").replace('-', "\u{2212}"),
         size if size > 0.0 && size < 0.1 => format!("{value:.2}").replace('-', "\u{2212}"),
         _ => short(value),
@@ -191,7 +189,7 @@ impl Ramp {
 
     /// The colours with their ends.
     fn key(&self, svg: &mut String, (x, y): (f64, f64)) {
-        const SIDE: f64 = 18.0;
+        const SIDE: f64 = 26.0;
         let (low, high, middle) = match self.middle {
             Some((middle, reach)) if self.log => (middle / reach.exp(), middle * reach.exp(), Some(middle)),
             Some((middle, reach)) => (middle - reach, middle + reach, Some(middle)),

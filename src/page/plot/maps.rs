@@ -16,11 +16,9 @@ const SIDE: f64 = 100.0;
 const GAP: f64 = 14.0;
 const WORDS: f64 = 36.0;
 /// Letters of a name.
-const LABEL: usize = 15;
+const LABEL: usize = 14;
 /// Cells that a map has in a row or a column, at most.
 const MOST_CELLS: f64 = 128.0;
-/// Width below which the maps are not scaled: there they scroll.
-const LEAST: f64 = 620.0;
 
 /// One map: its name, and its cells as (row, column, value).
 struct Map {
@@ -51,14 +49,14 @@ pub(super) fn maps(about: &Words<'_>, kind: &Maps, table: &Table) -> Result<Stri
     let (wide, high) = (cell * columns.count as f64, cell * rows.count as f64);
     let abreast = ABREAST.min(shown).max(3);
     let mut remarks =
-        vec![format!("{}; each map has its own greatest value, from light to full", table.called(&kind.value))];
+        vec![format!("{}; the strongest colour is a map's own greatest value", table.called(&kind.value))];
     if shown < all.len() {
         remarks.push(format!("the first {shown} of {} maps; all are in the table", all.len()));
     }
     let width = (SIDE + GAP) * abreast as f64 - GAP;
     let field = (high + WORDS + GAP) * shown.div_ceil(abreast) as f64;
     let summary = format!("{} of {} by {} cells.", counted(all.len(), "map"), rows.count, columns.count);
-    let size = Size::Wide { width, height: field + 18.0 * remarks.len() as f64 + 4.0, least: LEAST };
+    let size = Size::Wide { width, height: field + 18.0 * remarks.len() as f64 + 4.0 };
     let mut svg = open(about, "maps", &summary, &size);
     for (index, map) in all.iter().take(shown).enumerate() {
         let x = (SIDE + GAP) * (index % abreast) as f64;

@@ -19,13 +19,18 @@ pub(in super::super) fn exact(number: &Number) -> String {
     }
 }
 
-/// A number at a mark: short, whole ones below ten millions as they are.
-pub(in super::super) fn short(value: f64) -> String {
+/// How many there are.
+pub(in super::super) fn count(number: u64) -> String {
+    grouped(&number.to_string())
+}
+
+/// A number at a mark: short, whole ones below a million as they are.
+pub(super) fn short(value: f64) -> String {
     let size = value.abs();
-    if value.fract() == 0.0 && size < 1e7 {
+    if value.fract() == 0.0 && size < 1e6 {
         return grouped(&format!("{value:.0}"));
     }
-    if (1e7..1e18).contains(&size) {
+    if (1e6..1e18).contains(&size) {
         let (unit, letter) = UNITS.into_iter().find(|(unit, _)| size >= *unit).unwrap_or((1e6, "M"));
         return format!("{}{THIN}{letter}", rounded(value / unit, MARK_DIGITS));
     }
@@ -69,7 +74,7 @@ fn trimmed(text: &str) -> &str {
 }
 
 /// With a thin space between thousands, and a minus sign in place of the hyphen.
-fn grouped(text: &str) -> String {
+pub(super) fn grouped(text: &str) -> String {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("\u{2212}", digits),
         None => ("", text),
@@ -126,7 +131,7 @@ mod tests {
         ] {
             assert_eq!(short(value), wanted.replace('_', "\u{202f}"));
         }
-        for value in [f64::MAX, -1.234_567_89e17, 9_999_999.0, -0.000_123_456, 5e-324] {
+        for value in [f64::MAX, -1.234_567_89e17, 999_999.0, -0.000_123_456, 5e-324] {
             assert!(short(value).chars().count() <= 11, "{}", short(value));
         }
     }

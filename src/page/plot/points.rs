@@ -2,7 +2,7 @@
 
 use super::frame::{Below, Frame, Key, named};
 use super::grammar::Points;
-use super::number::short;
+use super::number::{count, short};
 use super::ruler::Ruler;
 use super::svg::{Words, counted, title};
 use super::value::Table;
@@ -36,7 +36,7 @@ pub(super) fn points(about: &Words<'_>, kind: &Points, table: &Table) -> Result<
     let all = points.len();
     let each = all.div_ceil(MOST).max(1);
     if each > 1 {
-        remarks.push(format!("one of {each} of {} points is drawn", short(all as f64)));
+        remarks.push(format!("one of {each} of {} points is drawn", count(all as u64)));
     }
     if without > 0 {
         remarks.push(format!("{} without a number not drawn", counted(without, "row")));
@@ -65,8 +65,8 @@ pub(super) fn points(about: &Words<'_>, kind: &Points, table: &Table) -> Result<
         let r = number(radius(kind.size.is_some(), size, largest));
         let _ = write!(frame.svg, "<circle class=\"point\" cx=\"{cx}\" cy=\"{cy}\" r=\"{r}\"");
         if titled {
-            let counted = size.map_or_else(String::new, |size| format!(": {}", short(size)));
-            let said = title(&format!("{} × {}{counted}", short(px), short(py)));
+            let sized = size.map_or_else(String::new, |size| format!(": {}", short(size)));
+            let said = title(&format!("{} × {}{sized}", short(px), short(py)));
             let _ = writeln!(frame.svg, ">{said}</circle>");
         } else {
             frame.svg.push_str("/>\n");

@@ -1,7 +1,7 @@
 //! Where values lie between the two ends of a scale, linear or logarithmic, and its ticks. Must not know pictures.
 
 use super::super::chart::Axis;
-use super::number::short;
+use super::number::{grouped, short};
 
 /// Ticks of a logarithmic scale, about.
 const DECADES: i32 = 6;
@@ -63,7 +63,7 @@ impl Ruler {
                 let most = axis.first.abs().max(axis.last.abs());
                 let named = |tick: f64| match most >= 1e4 && (axis.last - axis.first) / most > 1e-3 {
                     true => short(if tick.abs() < most * 1e-9 { 0.0 } else { tick }),
-                    false => axis.label(tick).replace('-', "\u{2212}"),
+                    false => written(&axis.label(tick)),
                 };
                 axis.ticks().map(|tick| (axis.place(tick, 0.0, 1.0), named(tick))).collect()
             }
@@ -83,6 +83,11 @@ impl Ruler {
             Self::Log(..) => " (log scale)",
         }
     }
+}
+
+/// A tick's digits for people; a power stays one.
+fn written(label: &str) -> String {
+    if label.contains('e') { label.replace('-', "\u{2212}") } else { grouped(label) }
 }
 
 fn decades(values: impl Iterator<Item = f64>, below: bool) -> Ruler {

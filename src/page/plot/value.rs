@@ -53,11 +53,15 @@ impl Table {
         }
     }
 
-    /// What a column is called beside an axis or in a legend: its name and its meaning.
+    /// What a column is called beside an axis or in a legend: its name and its meaning, or the meaning alone where that begins
+    /// with the name.
     pub(super) fn called(&self, name: &str) -> String {
-        match self.columns.iter().find(|column| column.name == name) {
-            Some(Column { meaning, .. }) if !meaning.is_empty() => format!("{name}: {meaning}"),
-            _ => name.to_owned(),
+        let meaning =
+            self.columns.iter().find(|column| column.name == name).map_or("", |column| column.meaning.as_str());
+        match meaning.strip_prefix(name) {
+            _ if meaning.is_empty() => name.to_owned(),
+            Some(rest) if !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_') => meaning.to_owned(),
+            _ => format!("{name}: {meaning}"),
         }
     }
 
@@ -93,4 +97,34 @@ fn as_number(value: &Value) -> Option<f64> {
         _ => return None,
     };
     number.is_finite().then(|| number.clamp(-FURTHEST, FURTHEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_column_is_called_by_its_name_once() {
+        let all = [("share", "share of all rows, 0–1"), ("px", "pixels"), ("train", ""), ("image", "images in it")];
+        let columns = all.map(|(name, meaning)| Column { name: name.to_owned(), meaning: meaning.to_owned() });
+        let table = Table { columns: columns.to_vec(), rows: Vec::new() };
+        let called = ["share", "px", "train", "image", "gone"].map(|name| table.called(name));
+        assert_eq!(called, ["share of all rows, 0–1", "px: pixels", "train", "image: images in it", "gone"]);
+    }
+
+    #[test]
+    fn values_are_words_for_people() {
+        let values = [json!(null), json!(true), json!(12_345), json!("a b"), json!(["tie", 2]), json!({"a": 1})];
+        let words = values.map(|value| text(&value));
+        assert_eq!(words, ["—", "yes", "12\u{202f}345", "a b", "tie 2", "{\"a\":1}"]);
+    }
+
+    #[test]
+    fn a_row_that_is_too_short_ends_in_nulls() {
+        let names = ["a", "b"].map(|name| Column { name: name.to_owned(), meaning: String::new() });
+        let table = Table { columns: names.to_vec(), rows: vec![vec![json!(1)], vec![json!(2), json!(3)]] };
+        assert_eq!(table.numbers("b"), Ok(vec![None, Some(3.0)]));
+        assert!(table.is_numeric(1) && !table.is_numeric(2));
+    }
 }

@@ -1,7 +1,7 @@
 //! The checks of a report: first those that fail, those that block before those that warn, then in one line each the others.
 //! Must not know what is checked.
 
-use super::super::plot::number::short;
+use super::super::plot::number::count;
 use super::{Anchors, Check, CheckOutcome, Entry, Severity, code, grid, prose};
 use std::fmt::Write as _;
 
@@ -75,7 +75,7 @@ fn failure(html: &mut String, check: &Check, id: &str) {
         Severity::Block => ("bad", "blocks"),
         Severity::Warn => ("warn", "warns"),
     };
-    let rows = format!("{} {}", short(check.rows as f64), if check.rows == 1 { "row" } else { "rows" });
+    let rows = format!("{} {}", count(check.rows), if check.rows == 1 { "row" } else { "rows" });
     let _ = writeln!(
         html,
         "<article class=\"check {class}\" id=\"{id}\">\n<h3><span class=\"badge\">{word}</span> {}</h3>\n\

@@ -24,13 +24,15 @@ pub(super) fn table(html: &mut String, answer: &Table, most: usize, all: u64, cs
     if answer.rows.is_empty() {
         html.push_str("<p class=\"quiet\">No rows.</p>\n");
     }
+    let mut said = Vec::new();
     if (shown as u64) < all {
-        let (shown, all) = (number::short(shown as f64), number::short(all as f64));
-        let rest = if csv.is_some() { "; the CSV has them all" } else { "" };
-        let _ = writeln!(html, "<p class=\"quiet\">The first {shown} of {all} rows{rest}.</p>");
+        said.push(format!("The first {} of {} rows", number::count(shown as u64), number::count(all)));
     }
     if let Some(csv) = csv {
-        let _ = writeln!(html, "<p><a href=\"{}\" download>CSV</a></p>", beside(csv));
+        said.push(format!("<a href=\"{}\" download>CSV of all</a>", beside(csv)));
+    }
+    if !said.is_empty() {
+        let _ = writeln!(html, "<p class=\"quiet small\">{}</p>", said.join(" · "));
     }
     meanings(html, answer);
 }

@@ -1,6 +1,6 @@
 //! The parts of a report: headline figures, charts with their tables, and panels of pictures. Must not know what they are of.
 
-use super::super::plot::number::short;
+use super::super::plot::number::count;
 use super::{Anchors, Entry, Figure, Panel, Part, Section, beside, capital, code, grid, prose};
 use std::fmt::Write as _;
 
@@ -81,9 +81,9 @@ fn figure(html: &mut String, figure: &Figure, id: &str, level: u8) {
     }
     let rows = figure.table.rows.len();
     let open = if matches!(drawn, Some(Ok(_))) { "" } else { " open" };
-    let counted = format!("{} {}", short(rows as f64), if rows == 1 { "row" } else { "rows" });
+    let counted = format!("{} {}", count(rows as u64), if rows == 1 { "row" } else { "rows" });
     let _ = writeln!(html, "<details{open}>\n<summary>Table, {counted}</summary>");
-    grid::table(html, &figure.table, ROWS, rows as u64, None);
+    grid::table(html, &figure.table, ROWS, rows as u64, figure.csv.as_deref().filter(|_| rows > ROWS));
     html.push_str("</details>\n");
     reproduce(html, figure);
     html.push_str("</div>\n</article>\n");
@@ -93,7 +93,12 @@ fn reproduce(html: &mut String, figure: &Figure) {
     if figure.command.is_empty() && figure.sql.is_empty() {
         return;
     }
-    html.push_str("<details>\n<summary>Make it again</summary>\n");
+    let title = match (figure.command.is_empty(), figure.sql.is_empty()) {
+        (false, false) => "Command and SQL",
+        (false, true) => "Command",
+        (true, _) => "SQL",
+    };
+    let _ = writeln!(html, "<details>\n<summary>{title}</summary>");
     if !figure.command.is_empty() {
         html.push_str(&code("command", &figure.command));
         html.push('\n');
