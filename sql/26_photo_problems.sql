@@ -9,33 +9,25 @@
 -- column share: share of all photos, 0–1
 -- column examples: the first three by name
 WITH sized AS (
-    SELECT image_id, MIN(height) AS height, MIN(width) AS width FROM masks GROUP BY image_id
-),
-photos AS (
-    SELECT
-        images.key AS key,
-        images.reason AS reason,
-        images.brightness AS brightness,
-        images.sharpness AS sharpness,
-        images.entropy AS entropy,
-        CAST(images.height AS BIGINT) AS height,
-        CAST(images.width AS BIGINT) AS width,
-        CAST(sized.height AS BIGINT) AS annotated_height,
-        CAST(sized.width AS BIGINT) AS annotated_width,
-        images.alike AS alike
-    FROM images
-    LEFT JOIN sized ON images.image_id = sized.image_id
+    SELECT image_id, CAST(MIN(height) AS BIGINT) AS height, CAST(MIN(width) AS BIGINT) AS width FROM masks GROUP BY image_id
 ),
 readable AS (
-    SELECT * FROM photos WHERE reason IS NULL AND height > 0 AND width > 0
+    SELECT
+        key, image_id, brightness, sharpness, entropy, alike,
+        CAST(height AS BIGINT) AS height,
+        CAST(width AS BIGINT) AS width
+    FROM images
+    WHERE reason IS NULL AND height > 0 AND width > 0
 ),
 usual AS (
     SELECT MEDIAN(height * 1.0 * width) AS pixels FROM readable
 ),
 found AS (
-    SELECT 1 AS position, key FROM photos WHERE reason IS NOT NULL
+    SELECT 1 AS position, key FROM images WHERE reason IS NOT NULL
     UNION ALL
-    SELECT 2 AS position, key FROM readable WHERE annotated_height <> height OR annotated_width <> width
+    SELECT 2 AS position, readable.key AS key
+    FROM readable INNER JOIN sized ON readable.image_id = sized.image_id
+    WHERE readable.height <> sized.height OR readable.width <> sized.width
     UNION ALL
     SELECT 3 AS position, key FROM readable WHERE brightness < 0.15
     UNION ALL

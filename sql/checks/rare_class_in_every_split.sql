@@ -11,27 +11,27 @@ WITH shown AS (
     SELECT image_id, class_id FROM annotations GROUP BY image_id, class_id
 ),
 placed AS (
-    SELECT shown.class_id AS class_id, splits.split AS split, COUNT(*) AS images
+    SELECT
+        shown.class_id AS class_id,
+        COUNT(*) AS images,
+        SUM(CASE WHEN splits.split = 'train' THEN 1 ELSE 0 END) AS train,
+        SUM(CASE WHEN splits.split = 'val' THEN 1 ELSE 0 END) AS val,
+        SUM(CASE WHEN splits.split = 'test' THEN 1 ELSE 0 END) AS test
     FROM shown
     INNER JOIN splits ON shown.image_id = splits.image_id
-    GROUP BY shown.class_id, splits.split
-),
-frequent AS (
-    SELECT class_id, SUM(images) AS images FROM placed GROUP BY class_id HAVING SUM(images) >= 3
+    GROUP BY shown.class_id
+    HAVING COUNT(*) >= 3
 ),
 held AS (
     SELECT split FROM splits GROUP BY split
-),
-wanted AS (
-    SELECT frequent.class_id AS class_id, frequent.images AS images, held.split AS split FROM frequent CROSS JOIN held
 )
 SELECT
-    wanted.class_id AS class_id,
+    placed.class_id AS class_id,
     labels.name AS name,
-    wanted.split AS split,
-    wanted.images AS images
-FROM wanted
-LEFT JOIN placed ON wanted.class_id = placed.class_id AND wanted.split = placed.split
-LEFT JOIN labels ON wanted.class_id = labels.class_id
-WHERE placed.images IS NULL
+    held.split AS split,
+    placed.images AS images
+FROM placed
+CROSS JOIN held
+LEFT JOIN labels ON placed.class_id = labels.class_id
+WHERE CASE held.split WHEN 'train' THEN placed.train WHEN 'val' THEN placed.val WHEN 'test' THEN placed.test END = 0
 ORDER BY images DESC, class_id, split

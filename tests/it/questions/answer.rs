@@ -45,8 +45,10 @@ fn value(value: &AnyValue) -> Value {
         AnyValue::UInt64(it) => json!(it),
         AnyValue::Int32(it) => json!(it),
         AnyValue::Int64(it) => json!(it),
-        AnyValue::Float32(it) => json!(it),
-        AnyValue::Float64(it) => json!(it),
-        other => panic!("{other:?}: an answer holds numbers, truth values and texts; cast the column in the query"),
+        AnyValue::Float32(it) if it.is_finite() => json!(it),
+        AnyValue::Float64(it) if it.is_finite() => json!(it),
+        other => panic!(
+            "{other:?}: an answer holds finite numbers, truth values and texts; divide by NULLIF, or cast the column"
+        ),
     }
 }
