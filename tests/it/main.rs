@@ -25,6 +25,7 @@ mod photos;
 mod predict;
 mod products;
 mod quantize;
+mod questions;
 mod recompute;
 mod review;
 mod runs;
