@@ -2,7 +2,7 @@
 
 In light, in dark, and 390 pixels wide:
   * the verdict is one of its four words, within the first screen, with a sign beside it, and before every check and chart;
-  * there are as many charts as asked for (or one at least), each visible, with a title, and with marks, or saying "no rows";
+  * there are as many charts as asked for (or one at least), each visible, with a title and marks, or words in their place;
   * words of a chart lie within it, and are 9 pixels high or more;
   * text and what lies behind it differ by 4.5 or more (WCAG 2.2, 1.4.3), in the page and on coloured cells and bars;
   * the page does not scroll sideways;
@@ -75,7 +75,8 @@ QUESTIONS = r"""
                contrast: contrast(parse(style.fill), colour) };
     });
     return { title: (svg.querySelector('title') || {}).textContent || '', about: (svg.querySelector('desc') || {}).textContent || '',
-             empty: svg.matches('.empty'), box: box(svg), shown: shown(svg), marks: marks.length, words };
+             empty: svg.matches('.empty'), box: box(svg), shown: shown(svg), marks: marks.length,
+             told: svg.querySelectorAll('text.value, text.quiet').length, words };
   });
   const verdict = document.querySelector('.verdict');
   const first = document.querySelector('.check, svg[role=img], .figure, table');
@@ -245,8 +246,8 @@ def wrong_chart(chart):
     if chart["empty"]:
         if [word["text"] for word in chart["words"]] != ["no rows"]:
             yield "is empty and does not say so"
-    elif not chart["marks"]:
-        yield "has no marks"
+    elif not chart["marks"] and not chart["told"]:
+        yield "has no marks, and does not say why"
     for word in chart["words"]:
         if not word["text"]:
             continue

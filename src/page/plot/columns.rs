@@ -29,8 +29,12 @@ pub(super) fn columns(about: &Words<'_>, kind: &Columns, table: &Table) -> Resul
     };
     let left_out =
         (all > MOST).then(|| format!("the first {MOST} of {} rows; all are in the table", count(all as u64)));
-    let below =
-        Below { name: table.called(&kind.x), remarks: left_out.into_iter().collect(), turned: must_turn(&labels) };
+    let nothing = seen.clone().all(|value| value == 0.0).then(|| "all values are zero".to_owned());
+    let below = Below {
+        name: table.called(&kind.x),
+        remarks: left_out.into_iter().chain(nothing).collect(),
+        turned: must_turn(&labels),
+    };
     let first = values.iter().take(1).flatten().copied();
     let labelled = labels.iter().zip(first).filter_map(|(label, value)| Some((label.as_str(), value?)));
     let summary = format!("{}; {}.", counted(all, "column"), greatest(labelled));

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 /// Width of the picture, and the edges of the field in which values are drawn.
 const WIDTH: f64 = 600.0;
-pub(super) const LEFT: f64 = 88.0;
+pub(super) const LEFT: f64 = 98.0;
 pub(super) const RIGHT: f64 = WIDTH - 18.0;
 /// Height of the field.
 const FIELD: f64 = 240.0;

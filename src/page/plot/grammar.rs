@@ -19,6 +19,7 @@ const MOST_MOST: usize = 500;
 
 /// A kind of chart with its columns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
     Bars(Bars),
     Columns(Columns),

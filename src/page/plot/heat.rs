@@ -12,6 +12,8 @@ use std::fmt::Write as _;
 const MOST: usize = 60;
 /// Letters of a label.
 const LABEL: usize = 20;
+/// Width of a colour in the key.
+const KEY: f64 = 26.0;
 /// Colours of a ramp.
 pub(super) const STEPS: usize = 9;
 
@@ -47,7 +49,8 @@ pub(super) fn heat(about: &Words<'_>, kind: &Heat, table: &Table) -> Result<Stri
     let left = longest(&rows) * LETTER + 10.0;
     let top = longest(&columns) * LETTER * 0.87 + 16.0;
     // The last column's label leans to the right, beyond it.
-    let width = (left + side * wide as f64 + longest(&columns) * LETTER * 0.5 + 16.0).max(360.0);
+    let width =
+        (left + side * wide as f64 + longest(&columns) * LETTER * 0.5 + 16.0).max(left + KEY * STEPS as f64 + 90.0);
     let bottom = top + side * high as f64;
     let height = bottom + 44.0 + 18.0 * remarks.len() as f64;
 
@@ -189,17 +192,16 @@ impl Ramp {
 
     /// The colours with their ends.
     fn key(&self, svg: &mut String, (x, y): (f64, f64)) {
-        const SIDE: f64 = 26.0;
         let (low, high, middle) = match self.middle {
             Some((middle, reach)) if self.log => (middle / reach.exp(), middle * reach.exp(), Some(middle)),
             Some((middle, reach)) => (middle - reach, middle + reach, Some(middle)),
             None => (self.low, self.high, None),
         };
         for step in 0..STEPS {
-            let at = number(x + SIDE * step as f64);
+            let at = number(x + KEY * step as f64);
             let _ = write!(
                 svg,
-                "<rect class=\"{}\" x=\"{at}\" y=\"{}\" width=\"{SIDE}\" height=\"10\"/>",
+                "<rect class=\"{}\" x=\"{at}\" y=\"{}\" width=\"{KEY}\" height=\"10\"/>",
                 self.class(step),
                 number(y)
             );
@@ -207,9 +209,9 @@ impl Ramp {
         svg.push('\n');
         let y = y + 23.0;
         words(svg, "", (&number(x), y), 12, &short(three(low)));
-        words(svg, "end", (&number(x + SIDE * STEPS as f64), y), 12, &short(three(high)));
+        words(svg, "end", (&number(x + KEY * STEPS as f64), y), 12, &short(three(high)));
         if let Some(middle) = middle {
-            words(svg, "mid", (&number(x + SIDE * STEPS as f64 / 2.0), y), 12, &short(middle));
+            words(svg, "mid", (&number(x + KEY * STEPS as f64 / 2.0), y), 12, &short(middle));
         }
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn maps(about: &Words<'_>, kind: &Maps, table: &Table) -> Result<Stri
     if shown < all.len() {
         remarks.push(format!("the first {shown} of {} maps; all are in the table", all.len()));
     }
-    let width = (SIDE + GAP) * abreast as f64 - GAP;
+    let width = (SIDE + GAP) * abreast as f64;
     let field = (high + WORDS + GAP) * shown.div_ceil(abreast) as f64;
     let summary = format!("{} of {} by {} cells.", counted(all.len(), "map"), rows.count, columns.count);
     let size = Size::Wide { width, height: field + 18.0 * remarks.len() as f64 + 4.0 };

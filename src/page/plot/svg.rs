@@ -120,12 +120,12 @@ pub(super) fn percentage(share: f64) -> String {
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// A text in lines of at most so many letters, ended at a blank where there is one; what is beyond two lines is cut.
+/// A text in two lines, if it is longer than so many letters: the first ends at a blank where there is one, the other is the rest.
 pub(super) fn wrapped(text: &str, most: usize) -> Vec<String> {
     let within = text.char_indices().nth(most).map(|(at, _)| &text[..at]);
     let Some(within) = within else { return vec![text.to_owned()] };
     let end = within.rfind(' ').filter(|end| *end > 0).unwrap_or(within.len());
-    vec![text[..end].to_owned(), cut(text[end..].trim_start(), most).into_owned()]
+    vec![text[..end].to_owned(), text[end..].trim_start().to_owned()]
 }
 
 /// The key to the series at the left edge of lines that lie at `x`: a mark and words each, in one line or two.
@@ -135,7 +135,7 @@ pub(super) fn key(svg: &mut String, x: f64, names: &[String]) {
         let (class, left, top) = (index % COLOURS, coordinate(x), coordinate(y - 10.5));
         let _ = write!(svg, "<rect class=\"f{class}\" x=\"{left}\" y=\"{top}\" width=\"12\" height=\"12\" rx=\"2\"/>");
         for line in wrapped(name, LINE_LETTERS - 3) {
-            words(svg, "", (&coordinate(x + 18.0), y), LINE_LETTERS, &line);
+            words(svg, "", (&coordinate(x + 18.0), y), LINE_LETTERS - 3, &line);
             y += LINE;
         }
     }

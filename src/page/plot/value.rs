@@ -4,8 +4,9 @@ use super::number;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Beyond these, two values of a chart could be further apart than a number can say.
+/// Beyond these, two values of a chart could be further apart than a number can say; what is nearer to zero is zero.
 const FURTHEST: f64 = 1e300;
+const NEAREST: f64 = 1e-300;
 
 /// An answer: named columns and rows of values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -96,6 +97,7 @@ fn as_number(value: &Value) -> Option<f64> {
         Value::Bool(truth) => f64::from(u8::from(*truth)),
         _ => return None,
     };
+    let number = if number.abs() < NEAREST { 0.0 } else { number };
     number.is_finite().then(|| number.clamp(-FURTHEST, FURTHEST))
 }
 
