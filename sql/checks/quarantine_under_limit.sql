@@ -2,6 +2,7 @@
 -- question: Did any stage refuse more than 1 % of its items?
 -- severity: warn
 -- advice: look at the reasons and examples under Quarantine; mend the source, then run the stage again
+-- optional: quarantine, ledger, masks, annotations
 -- grain: one row per stage above the limit, the largest share first
 -- column stage: the stage
 -- column refused: items that it refused

@@ -27,6 +27,7 @@ mod products;
 mod quantize;
 mod questions;
 mod recompute;
+mod report;
 mod review;
 mod runs;
 mod runtime;

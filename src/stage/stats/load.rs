@@ -143,9 +143,12 @@ enum Makes {
 }
 
 impl Makes {
-    fn of(entry: &Found, _: &[&Question], context: &Context) -> Result<Self, Error> {
-        let Some(version) = &entry.shapes else { return Ok(Self::Nothing) };
+    fn of(entry: &Found, questions: &[&Question], context: &Context) -> Result<Self, Error> {
+        if !entry.open.made.iter().any(|column| is_used(entry.open, column, questions)) {
+            return Ok(Self::Nothing);
+        }
         let mut shapes = HashMap::new();
+        let Some(version) = &entry.shapes else { return Ok(Self::Shapes(shapes)) };
         for batch in context.tables.scan(version.place(), &version.manifest, None) {
             let batch = batch?;
             let rows = batch.column(0).as_primitive::<UInt64Type>();

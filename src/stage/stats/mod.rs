@@ -23,7 +23,7 @@ use crate::digest::{self, Fingerprint};
 use crate::event::Event;
 use crate::page::report::{CheckOutcome, Severity};
 use crate::storage::{self, Store};
-use crate::table::schema::QUARANTINE;
+use crate::table::schema::STATS;
 use crate::table::{frame, sql};
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -55,6 +55,13 @@ pub struct Settings {
     pub baseline: Option<String>,
     /// Checks that warn this time though they would block: somebody has looked.
     pub accept: Vec<String>,
+}
+
+impl Settings {
+    /// Whether a question is among those that were asked for.
+    fn wants(&self, question: &Question) -> bool {
+        self.only.is_empty() || self.only.contains(&question.name)
+    }
 }
 
 /// One question and its answer.
@@ -168,7 +175,7 @@ impl Findings {
     }
 }
 
-/// The questions and checks to ask, by name.
+/// The questions and checks to ask, by name; with them those that they compare with.
 pub fn questions(settings: &Settings) -> Result<Vec<Question>, Error> {
     let mut questions = match &settings.sql {
         None => SHIPPED.iter().map(|(file, text)| Question::parse(file, text)).collect::<Result<_, _>>()?,
@@ -178,6 +185,8 @@ pub fn questions(settings: &Settings) -> Result<Vec<Question>, Error> {
     if let Some(unknown) = settings.only.iter().find(|only| !known.contains(only)) {
         return Err(Error::Usage(format!("there is no question {unknown}; there are {}", known.join(", "))));
     }
+    // One that compares figures needs those that are kept of others.
+    let comparing = questions.iter().any(|question| settings.wants(question) && compares(question));
     for accepted in &settings.accept {
         let check = questions.iter_mut().find(|question| question.name == *accepted && question.rule.is_some());
         match check.and_then(|question| question.rule.as_mut()) {
@@ -185,7 +194,7 @@ pub fn questions(settings: &Settings) -> Result<Vec<Question>, Error> {
             None => return Err(Error::Usage(format!("there is no check {accepted} to accept"))),
         }
     }
-    questions.retain(|question| settings.only.is_empty() || settings.only.contains(&question.name));
+    questions.retain(|question| settings.wants(question) || comparing && !question.keeps.is_empty());
     Ok(questions)
 }
 
@@ -311,20 +320,24 @@ pub fn ask(settings: &Settings, context: &Context) -> Result<Findings, Error> {
     let mut now = Snapshot { taken: snapshot::taken(clock::now()), data, figures: Vec::new() };
     let mut frames = load::load(&found, &refs, present.as_ref(), context)?;
 
-    // Those about kept figures come last: the figures of this very report are among them.
-    let compares = |question: &Question| question.tables.contains(crate::table::schema::STATS.name);
+    // Those about kept figures come last, checks at the very end: what is kept of the questions before is among the figures.
+    let turn = |question: &Question| (compares(question), compares(question) && question.rule.is_some());
+    let mut order: Vec<usize> = (0..questions.len()).collect();
+    order.sort_by_key(|place| turn(&questions[*place]));
     let mut answers: Vec<Option<Answer>> = vec![None; questions.len()];
-    for late in [false, true] {
-        if late {
-            frames.push(("stats", frame::of_batch(&snapshot::batch(&earlier, against, &now)?)?));
+    let mut known = None;
+    for place in order {
+        check(&context.cancel)?;
+        let question = &questions[place];
+        if compares(question) && known != Some(now.figures.len()) {
+            known = Some(now.figures.len());
+            frames.retain(|(name, _)| *name != STATS.name);
+            frames.push((STATS.name, frame::of_batch(&snapshot::batch(&earlier, against, &now)?)?));
         }
-        for (question, answer) in questions.iter().zip(&mut answers).filter(|(q, _)| compares(q) == late) {
-            check(&context.cancel)?;
-            let found = answered(question, &frames, &found)?;
-            now.figures.extend(snapshot::kept(&question.keeps, &found));
-            *answer = Some(found);
-            events.emit(Event::Advanced { stage: stage.clone(), by: 1 });
-        }
+        let answer = answered(question, &frames, &found)?;
+        now.figures.extend(snapshot::kept(&question.keeps, &answer));
+        answers[place] = Some(answer);
+        events.emit(Event::Advanced { stage: stage.clone(), by: 1 });
     }
     let fingerprint = depends_on(settings, &refs, &found, context)?;
     let tables =
@@ -332,7 +345,7 @@ pub fn ask(settings: &Settings, context: &Context) -> Result<Findings, Error> {
     let last = against.last.and_then(|last| earlier.get(last)).map(|snapshot| snapshot.taken.clone());
     let mut findings = Findings { asked: Vec::new(), checks: Vec::new(), fingerprint, snapshot: now, last, tables };
     for (question, answer) in questions.into_iter().zip(answers) {
-        let Some(answer) = answer else { continue };
+        let Some(answer) = answer.filter(|_| settings.wants(&question)) else { continue };
         match question.rule.clone() {
             None => findings.asked.push(Asked { question, answer }),
             Some(rule) => {
@@ -344,24 +357,28 @@ pub fn ask(settings: &Settings, context: &Context) -> Result<Findings, Error> {
     Ok(findings)
 }
 
+/// Whether a question is about kept figures.
+fn compares(question: &Question) -> bool {
+    question.tables.contains(STATS.name)
+}
+
 fn answered(question: &Question, frames: &[(&str, DataFrame)], found: &[tables::Found]) -> Result<Answer, Error> {
     let frame = sql::query(&question.name, &question.text, frames)?;
     let absent = found.iter().filter(|table| table.is_absent() && question.tables.contains(table.name()));
     question.answered(&frame, absent.map(|table| table.name().to_owned()).collect())
 }
 
-/// What a check came to. One whose table was never made says nothing, and is not said to have passed; a quarantine that was
-/// never made is an empty one.
-fn judged(question: &Question, answer: &Answer, compares: bool) -> CheckOutcome {
+/// What a check came to. One that lacks a table says nothing, and is not said to have passed.
+fn judged(question: &Question, answer: &Answer, comparable: bool) -> CheckOutcome {
     if !answer.rows.is_empty() {
         return CheckOutcome::Failed;
     }
     let absent: Vec<&str> =
-        answer.absent.iter().map(String::as_str).filter(|table| *table != QUARANTINE.name).collect();
+        answer.absent.iter().filter(|table| !question.optional.contains(table)).map(String::as_str).collect();
     if !absent.is_empty() {
         return CheckOutcome::NotAsked(format!("{} is not in the store", absent.join(", ")));
     }
-    if question.tables.contains("stats") && !compares {
+    if compares(question) && !comparable {
         return CheckOutcome::NotAsked("there are no earlier figures to compare with".to_owned());
     }
     CheckOutcome::Passed

@@ -142,7 +142,10 @@ fn numbers(answer: &Answer, label: &str, value: &str) -> Vec<(String, String)> {
     let text = |cell: Option<&Value>| match cell {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text.clone()),
-        Some(other) => Some(other.to_string()),
+        Some(other) => Some(other.as_f64().filter(|value| value.fract() == 0.0).map_or_else(
+            || other.to_string(),
+            |whole| format!("{whole:.0}"), // Counts stand beside shares in one column, and are floats there.
+        )),
     };
     answer.rows.iter().filter_map(|row| Some((text(row.get(label))?, text(row.get(value))?))).collect()
 }

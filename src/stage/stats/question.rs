@@ -47,6 +47,8 @@ pub struct Question {
     pub numbers: Option<(String, String)>,
     /// What is kept of the answer.
     pub keeps: Vec<Keep>,
+    /// Tables that it can do without: it is asked of those that are there.
+    pub optional: Vec<String>,
     /// Whether it is a check, and which.
     pub rule: Option<Rule>,
     /// What each column of the answer holds.
@@ -80,6 +82,7 @@ impl Question {
             plot: None,
             numbers: None,
             keeps: Vec::new(),
+            optional: Vec::new(),
             rule: None,
             meanings: Vec::new(),
             text: text.to_owned(),
@@ -110,6 +113,7 @@ impl Question {
                     parsed.numbers = Some((label.to_owned(), value.to_owned()));
                 }
                 "keep" => parsed.keeps.push(keep(value).map_err(wrong)?),
+                "optional" => parsed.optional = value.split(',').map(|table| table.trim().to_owned()).collect(),
                 "severity" => {
                     rule.severity = match value {
                         "block" => Severity::Block,
