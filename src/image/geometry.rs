@@ -42,6 +42,29 @@ pub fn resize_rgb(image: &DecodedImage, width: u32, height: u32, filter: Filter)
     resize_bytes(&image.rgb, (image.width, image.height), (width, height), 3, filter)
 }
 
+/// Makes a picture (`height × width × 3` bytes) smaller, sizes as (width, height): each pixel is the plain mean of the pixels
+/// that it takes the place of. Of `every` rows only the first is read; rows at the end that are not so many are left out.
+pub(super) fn reduce_rgb(rgb: &[u8], from: (u32, u32), to: (u32, u32), every: u32) -> Result<Vec<u8>, Error> {
+    Error::expect_len("picture to reduce", rgb.len(), area(from.0, from.1, 3))?;
+    let (every, rows) = (every.max(1), from.1 / every.max(1));
+    not_empty((from.0, rows), to)?;
+    // So many rows side by side are one row, of which the left part is read.
+    let whole = (from.0.checked_mul(every), area(from.0, rows, 3).and_then(|row| row.checked_mul(every as usize)));
+    let (Some(width), Some(bytes)) = (whole.0, whole.1.and_then(|length| rgb.get(..length))) else {
+        return Err(failed(format!("{} × {} pixels are too many", from.0, from.1)));
+    };
+    let source = ImageRef::new(width, rows, bytes, PixelType::U8x3).map_err(failed)?;
+    let mut target = Image::new(to.0, to.1, PixelType::U8x3);
+    let mean = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Box)).use_alpha(false).crop(
+        0.0,
+        0.0,
+        f64::from(from.0),
+        f64::from(rows),
+    );
+    Resizer::new().resize(&source, &mut target, &mean).map_err(failed)?;
+    Ok(target.into_vec())
+}
+
 /// Resizes a `height × width` plane of bytes, sizes as (width, height).
 pub fn resize_plane_u8(plane: &[u8], from: (u32, u32), to: (u32, u32), filter: Filter) -> Result<Vec<u8>, Error> {
     resize_bytes(plane, from, to, 1, filter)

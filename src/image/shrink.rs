@@ -1,12 +1,22 @@
 //! A picture brought to a smaller size by the mean of areas: every source pixel counts once. Must not know what the small
 //! picture is for.
 
+use super::geometry::reduce_rgb;
+
 /// A picture of `height × width` pixels, row-major, sRGB.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Small {
     pub(super) width: usize,
     pub(super) height: usize,
-    pub(super) pixels: Vec<[u8; 3]>,
+    /// `height × width × 3` bytes.
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Small {
+    /// The pixels, row by row.
+    pub(super) fn pixels(&self) -> &[[u8; 3]] {
+        self.bytes.as_chunks().0
+    }
 }
 
 /// The size with at most `longest` pixels on the longer side; no side below 1, none larger than before.
@@ -19,79 +29,57 @@ pub(super) fn fitted(width: u32, height: u32, longest: u32) -> (u32, u32) {
     (part(width), part(height))
 }
 
-/// The picture (`height × width × 3` bytes) with at most `longest` pixels on the longer side, each the mean of a block of
-/// whole source pixels; blocks of one picture differ by at most one row and one column. Empty when the bytes are not of
-/// that size.
+/// The picture (`height × width × 3` bytes) with at most `longest` pixels on the longer side, each the mean of those that it
+/// takes the place of; where these are four rows or more, of two or three of their rows, since reading all of a large photo
+/// would cost more than it tells. Empty when the bytes are not of that size.
 pub(super) fn shrink(rgb: &[u8], width: u32, height: u32, longest: u32) -> Small {
-    let (small_width, small_height) = fitted(width, height, longest);
-    let [width, height, small_width, small_height] =
-        [width, height, small_width, small_height].map(|side| side as usize);
-    let pixels = rgb.as_chunks::<3>().0;
-    if width == 0 || height == 0 || width.checked_mul(height) != Some(pixels.len()) {
-        return Small { width: 0, height: 0, pixels: Vec::new() };
+    let to = fitted(width, height, longest);
+    let rows_each = (f64::from(height) / f64::from(to.1.max(1))).round() as u32;
+    let bytes = match to == (width, height) {
+        true => Ok(rgb.to_vec()),
+        false => reduce_rgb(rgb, (width, height), to, rows_each / 2),
+    };
+    let (width, height) = (to.0 as usize, to.1 as usize);
+    match bytes {
+        Ok(bytes) if bytes.len() / 3 == width * height && !bytes.is_empty() => Small { width, height, bytes },
+        Ok(_) | Err(_) => Small { width: 0, height: 0, bytes: Vec::new() },
     }
-    if (small_width, small_height) == (width, height) {
-        return Small { width, height, pixels: pixels.to_vec() };
-    }
-    let bound = |index: usize, of: usize, small: usize| index * of / small;
-    let columns: Vec<usize> = (0..=small_width).map(|x| bound(x, width, small_width)).collect();
-    let mut sums = vec![0_u32; width * 3];
-    let mut small = Vec::with_capacity(small_width * small_height);
-    for y in 0..small_height {
-        let (top, bottom) = (bound(y, height, small_height), bound(y + 1, height, small_height));
-        sums.fill(0);
-        for row in rgb.chunks_exact(width * 3).take(bottom).skip(top) {
-            for (sum, value) in sums.iter_mut().zip(row) {
-                *sum = sum.wrapping_add(u32::from(*value));
-            }
-        }
-        let sums = sums.as_chunks::<3>().0;
-        for pair in columns.windows(2) {
-            let (left, right) = (pair[0], pair[1]);
-            let area = ((right - left) * (bottom - top)) as u64;
-            let mut sum = [0_u64; 3];
-            for column in &sums[left..right] {
-                for (sum, value) in sum.iter_mut().zip(column) {
-                    *sum += u64::from(*value);
-                }
-            }
-            small.push(sum.map(|sum| ((sum + area / 2) / area) as u8));
-        }
-    }
-    Small { width: small_width, height: small_height, pixels: small }
 }
 
 /// The mean of each cell of a `rows × columns` grid over the picture, in levels: cells share the pixels that their borders
 /// cross, so that the same picture in another size has nearly the same means. The picture must not be empty.
 pub(super) fn grid(small: &Small, rows: usize, columns: usize) -> Vec<[f32; 3]> {
     let across = shares(small.width, columns);
-    let down = shares(small.height, rows);
-    // Rows first narrowed to the columns, then added up by their own shares.
-    let narrowed: Vec<[f32; 3]> = small
-        .pixels
-        .chunks_exact(small.width.max(1))
-        .flat_map(|row| across.iter().map(move |share| share.mean(|x| row.get(x).map(|pixel| pixel.map(f32::from)))))
-        .collect();
-    let cell = |down: &Share, column: usize| down.mean(|y| narrowed.get(y * columns + column).copied());
-    down.iter().flat_map(|share| (0..columns).map(move |column| cell(share, column))).collect()
+    let mut cells = Vec::with_capacity(rows * columns);
+    let mut sums = vec![0.0_f32; small.width * 3];
+    for down in shares(small.height, rows) {
+        sums.fill(0.0);
+        let lines = small.bytes.chunks_exact(sums.len().max(1)).skip(down.first);
+        for (line, weight) in lines.zip(&down.weights) {
+            for (sum, value) in sums.iter_mut().zip(line) {
+                *sum += f32::from(*value) * weight;
+            }
+        }
+        cells.extend(across.iter().map(|share| share.mean(sums.as_chunks::<3>().0)));
+    }
+    cells
 }
 
-/// The part of an axis that a cell covers: whole pixels but for the first and the last.
+/// The part of an axis that a cell covers: whole pixels but for the first and the last. The weights add up to 1.
 struct Share {
     first: usize,
     weights: Vec<f32>,
 }
 
 impl Share {
-    fn mean(&self, value: impl Fn(usize) -> Option<[f32; 3]>) -> [f32; 3] {
-        let mut sum = [0.0_f32; 3];
-        for (index, weight) in self.weights.iter().enumerate() {
-            let Some(value) = value(self.first + index) else { continue };
-            for (sum, value) in sum.iter_mut().zip(value) {
-                *sum += value * weight;
+    fn mean(&self, pixels: &[[f32; 3]]) -> [f32; 3] {
+        let mut mean = [0.0_f32; 3];
+        for (pixel, weight) in pixels.iter().skip(self.first).zip(&self.weights) {
+            for (mean, value) in mean.iter_mut().zip(pixel) {
+                *mean += value * weight;
             }
         }
-        sum
+        mean
     }
 }
 
@@ -129,18 +117,18 @@ mod tests {
     #[test]
     fn every_pixel_counts_once() {
         let small = shrink(&slope(1000, 700), 1000, 700, 512);
-        assert_eq!((small.width, small.height, small.pixels.len()), (512, 359, 512 * 359));
-        let mean = |channel: usize| {
-            small.pixels.iter().map(|pixel| f64::from(pixel[channel])).sum::<f64>() / small.pixels.len() as f64
-        };
+        let pixels = small.pixels();
+        assert_eq!((small.width, small.height, pixels.len()), (512, 359, 512 * 359));
+        let mean =
+            |channel: usize| pixels.iter().map(|pixel| f64::from(pixel[channel])).sum::<f64>() / pixels.len() as f64;
         assert!((mean(0) - 127.0).abs() < 0.7 && (mean(1) - 127.0).abs() < 0.7 && mean(2) == 9.0);
-        assert!(small.pixels[..512].is_sorted_by_key(|pixel| pixel[0]));
+        assert!(pixels[..512].is_sorted_by_key(|pixel| pixel[0]));
     }
 
     #[test]
     fn bytes_of_another_size_give_nothing() {
-        assert!(shrink(&[0; 7], 2, 2, 512).pixels.is_empty());
-        assert!(shrink(&[], 0, 5, 512).pixels.is_empty());
+        assert!(shrink(&[0; 7], 2, 2, 512).bytes.is_empty());
+        assert!(shrink(&[], 0, 5, 512).bytes.is_empty());
     }
 
     #[test]

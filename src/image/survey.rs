@@ -35,7 +35,7 @@ pub struct Survey {
 /// Surveys a picture as networks see it, over white. A picture without pixels has zeros.
 pub fn survey(image: &DecodedImage) -> Survey {
     let small = shrink(&image.rgb, image.width, image.height, LONGEST);
-    if small.pixels.is_empty() {
+    if small.bytes.is_empty() {
         let look = Look { hash: 0, colours: [0; 48] };
         return Survey {
             brightness: 0.0,
@@ -48,7 +48,7 @@ pub fn survey(image: &DecodedImage) -> Survey {
             look,
         };
     }
-    let luma: Vec<u8> = small.pixels.iter().map(|pixel| luma(*pixel)).collect();
+    let luma: Vec<u8> = small.pixels().iter().map(|pixel| luma(*pixel)).collect();
     let light = Light::of(&luma);
     let (backdrop, backdrop_share) = backdrop(&border(&small));
     Survey {
@@ -56,7 +56,7 @@ pub fn survey(image: &DecodedImage) -> Survey {
         contrast: light.deviation / 255.0,
         sharpness: sharpness(&luma, small.width),
         entropy: light.entropy,
-        saturation: saturation(&small.pixels),
+        saturation: saturation(&small),
         backdrop,
         backdrop_share,
         look: Look::of(&small),
@@ -65,8 +65,10 @@ pub fn survey(image: &DecodedImage) -> Survey {
 
 /// Luma by the weights of JPEG, rounded to a level.
 fn luma([red, green, blue]: [u8; 3]) -> u8 {
-    // The weights are 256ths and add up to 256.
-    ((77 * u16::from(red) + 150 * u16::from(green) + 29 * u16::from(blue) + 128) >> 8) as u8
+    // The weights are 256ths and add up to 256: nothing leaves 16 bits.
+    let weighed = |value: u8, weight: u16| u16::from(value).wrapping_mul(weight);
+    let sum = weighed(red, 77).wrapping_add(weighed(green, 150)).wrapping_add(weighed(blue, 29));
+    (sum.wrapping_add(128) >> 8) as u8
 }
 
 /// What the histogram of luma says, in levels.
@@ -78,10 +80,16 @@ struct Light {
 
 impl Light {
     fn of(luma: &[u8]) -> Self {
-        let mut counts = [0_u32; 256];
-        for value in luma {
-            counts[usize::from(*value)] += 1;
+        // Two counts in turn, since neighbours are often alike and one would wait for the other.
+        let mut counts = [[0_u32; 256]; 2];
+        let (pairs, rest) = luma.as_chunks::<2>();
+        for pair in pairs.iter().map(<[u8; 2]>::as_slice).chain([rest]) {
+            for (counts, value) in counts.iter_mut().zip(pair) {
+                let count = &mut counts[usize::from(*value)];
+                *count = count.wrapping_add(1);
+            }
         }
+        let counts: Vec<u32> = counts[0].iter().zip(&counts[1]).map(|(one, other)| one + other).collect();
         let pixels = luma.len() as f64;
         let shares = || counts.iter().enumerate().map(|(level, count)| (level as f64, f64::from(*count) / pixels));
         let mean: f64 = shares().map(|(level, share)| level * share).sum();
@@ -94,22 +102,14 @@ impl Light {
 
 /// Variance of the Laplacian of four neighbours; the outermost pixels have not all of them and are left out.
 fn sharpness(luma: &[u8], width: usize) -> f32 {
+    let inner = width.saturating_sub(2);
     let rows: Vec<&[u8]> = luma.chunks_exact(width.max(1)).collect();
     let (mut sum, mut squares, mut count) = (0_i64, 0_i64, 0_i64);
     for rows in rows.windows(3) {
         let &[above, row, below] = rows else { continue };
-        let inner = row.len().saturating_sub(2);
-        let (left, middle, right) = (row, row.get(1..).unwrap_or_default(), row.get(2..).unwrap_or_default());
-        let upright = above.iter().zip(below).skip(1).take(inner);
-        let level = left.iter().zip(middle).zip(right);
-        // A row has at most 512 values of at most 1020: neither sum leaves 32 bits.
-        let (mut row_sum, mut row_squares) = (0_i32, 0_i32);
-        for ((above, below), ((left, middle), right)) in upright.zip(level) {
-            let around = i32::from(*above) + i32::from(*below) + i32::from(*left) + i32::from(*right);
-            let value = around - 4 * i32::from(*middle);
-            row_sum = row_sum.wrapping_add(value);
-            row_squares = row_squares.wrapping_add(value.wrapping_mul(value));
-        }
+        // Slices of one length, so that the loop needs no bounds and goes eight pixels at a time.
+        let of = |row, at| part(row, at, inner);
+        let (row_sum, row_squares) = laplacians(of(above, 1), of(below, 1), [of(row, 0), of(row, 1), of(row, 2)]);
         sum += i64::from(row_sum);
         squares += i64::from(row_squares);
         count += inner as i64;
@@ -121,17 +121,44 @@ fn sharpness(luma: &[u8], width: usize) -> f32 {
     (squares as f64 / count as f64 - mean * mean).max(0.0) as f32
 }
 
-fn saturation(pixels: &[[u8; 3]]) -> f32 {
-    let apart = |[red, green, blue]: &[u8; 3]| u32::from(*red.max(green).max(blue) - *red.min(green).min(blue));
-    let sum: u64 = pixels.chunks(4096).map(|some| u64::from(some.iter().map(apart).sum::<u32>())).sum();
-    (sum as f64 / (pixels.len() as f64 * 255.0)) as f32
+fn part(row: &[u8], first: usize, count: usize) -> &[u8] {
+    row.get(first..).and_then(|rest| rest.get(..count)).unwrap_or_default()
+}
+
+/// The sum of a row's Laplacians and of their squares: at most 512 values of at most 1020, so that neither leaves 32 bits. 16
+/// bits on the way, of which vector units take twice as many at a time.
+fn laplacians(above: &[u8], below: &[u8], [left, middle, right]: [&[u8]; 3]) -> (i32, i32) {
+    let (mut sum, mut squares) = (0_i32, 0_i32);
+    for ((((above, below), left), middle), right) in above.iter().zip(below).zip(left).zip(middle).zip(right) {
+        let [above, below, left, middle, right] = [above, below, left, middle, right].map(|value| i16::from(*value));
+        let around = above.wrapping_add(below).wrapping_add(left).wrapping_add(right);
+        let value = i32::from(around.wrapping_sub(middle.wrapping_mul(4)));
+        sum = sum.wrapping_add(value);
+        squares = squares.wrapping_add(value.wrapping_mul(value));
+    }
+    (sum, squares)
+}
+
+/// The mean distance of the strongest channel from the weakest, as a share of the levels; of every second row.
+fn saturation(small: &Small) -> f32 {
+    let (mut sum, mut pixels) = (0_u64, 0_u64);
+    for row in small.pixels().chunks(small.width.max(1)).step_by(2) {
+        // A row has at most 512 pixels of at most 255 levels.
+        let apart = row.iter().fold(0_u32, |sum, [red, green, blue]| {
+            let (most, least) = (*red.max(green).max(blue), *red.min(green).min(blue));
+            sum.wrapping_add(u32::from(most.wrapping_sub(least)))
+        });
+        sum += u64::from(apart);
+        pixels += row.len() as u64;
+    }
+    (sum as f64 / (pixels.max(1) as f64 * 255.0)) as f32
 }
 
 /// The pixels along the edges, to a depth of a fiftieth of the shorter side.
 fn border(small: &Small) -> Vec<[u8; 3]> {
     let depth = (small.width.min(small.height) / 50).max(1);
     let mut border = Vec::new();
-    for (y, row) in small.pixels.chunks_exact(small.width).enumerate() {
+    for (y, row) in small.pixels().chunks_exact(small.width).enumerate() {
         if y < depth || y + depth >= small.height || row.len() <= 2 * depth {
             border.extend_from_slice(row);
         } else {
@@ -142,13 +169,12 @@ fn border(small: &Small) -> Vec<[u8; 3]> {
     border
 }
 
-/// The commonest colour and the share of pixels near it. Colours are counted in cells of 8 levels; the mean of what lies
+/// The commonest colour and the share of pixels near it. Colours are counted in cells of 16 levels; the mean of what lies
 /// near the fullest one is the colour, so that it does not matter where a cell ends.
 fn backdrop(border: &[[u8; 3]]) -> ([u8; 3], f32) {
-    let cell = |[red, green, blue]: [u8; 3]| {
-        usize::from(red >> 3) << 10 | usize::from(green >> 3) << 5 | usize::from(blue >> 3)
-    };
-    let mut counts = vec![0_u32; 1 << 15];
+    let cell =
+        |[red, green, blue]: [u8; 3]| usize::from(red >> 4) << 8 | usize::from(green & 0xf0) | usize::from(blue >> 4);
+    let mut counts = vec![0_u32; 1 << 12];
     for pixel in border {
         counts[cell(*pixel)] += 1;
     }

@@ -2,7 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::stage::Error;
-use crate::stage::photos::is_state;
+use crate::stage::photos::{is_of_one, is_state};
 use crate::storage::{ObjectInfo, Options, Store, split_location};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -182,12 +182,9 @@ pub struct Listing<'a> {
 impl Listing<'_> {
     fn pull(&mut self) -> Result<Option<Listed>, Error> {
         if let Some(head) = self.heads.iter_mut().find(|head| matches!(head.next, Some(Err(_)))) {
-            let of_one = head.store.is_folder();
+            let store = head.store;
             return match head.advance().transpose() {
-                Err(error @ crate::storage::Error::Unsupported { .. }) => {
-                    Ok(Some(Listed::Unreadable(error.to_string())))
-                }
-                Err(error) if of_one => Ok(Some(Listed::Unreadable(error.to_string()))),
+                Err(error) if is_of_one(&error, store) => Ok(Some(Listed::Unreadable(error.to_string()))),
                 Err(error) => Err(error.into()),
                 Ok(source) => Ok(source.map(Listed::Source)),
             };
