@@ -1,5 +1,6 @@
 //! The words of the command line. Must not act on them.
 
+use super::data_args::{DoctorArgs, MasksCommand, ReportArgs, SampleArgs, StatsArgs};
 use super::evaluate::EvaluateArgs;
 use super::model_args::ModelCommand;
 use super::train::TrainArgs;
@@ -73,8 +74,10 @@ pub enum Command {
     Merge(MergeArgs),
     /// Divide the images into train, val and test: table `splits`.
     Split(SplitArgs),
-    /// Answer the questions in SQL files about the tables of a store.
+    /// Answer the questions in SQL files about the tables of a store, and hold its checks.
     Stats(StatsArgs),
+    /// Write what is known of a store as one page.
+    Report(ReportArgs),
     /// Train a network on masks and photos, from where it stopped.
     Train(Box<TrainArgs>),
     /// Measure a model on the masks of a split, or compare evaluated models.
@@ -280,17 +283,6 @@ pub struct SplitArgs {
     pub photos: Option<String>,
 }
 
-/// `stats`
-#[derive(Args, Debug)]
-pub struct StatsArgs {
-    /// The store.
-    #[arg(long, value_name = "STORE")]
-    pub data: String,
-    /// The folder of questions; ./sql if there is one, else the shipped ones.
-    #[arg(long, value_name = "FOLDER")]
-    pub sql: Option<String>,
-}
-
 /// `cutout`
 #[derive(Args, Debug)]
 pub struct CutoutArgs {
@@ -421,79 +413,4 @@ pub struct DecideArgs {
     /// With --all: only what waits for this reason.
     #[arg(long, value_name = "REASON", requires = "all")]
     pub reason: Option<String>,
-}
-
-/// `masks …`
-#[derive(Subcommand, Debug)]
-pub enum MasksCommand {
-    /// Write class maps as PNG in the layout that mmsegmentation reads.
-    Export {
-        /// The store that holds `masks` (and `splits`).
-        #[arg(long, value_name = "STORE")]
-        data: String,
-        /// The folder or prefix to write to.
-        #[arg(long, value_name = "OUT")]
-        out: String,
-    },
-    /// Write a picture of one image with its mask over it.
-    Show {
-        /// The store that holds `masks`.
-        #[arg(long, value_name = "STORE")]
-        data: String,
-        /// The image's id.
-        image: String,
-        /// Where the photos lie.
-        #[arg(long, value_name = "URL")]
-        photos: Option<String>,
-        /// The picture to write.
-        #[arg(long, value_name = "FILE.png")]
-        out: PathBuf,
-    },
-}
-
-/// `sample-data`
-#[derive(Args, Debug)]
-pub struct SampleArgs {
-    /// Annotated images.
-    #[arg(long, default_value_t = 24)]
-    pub images: u32,
-    /// Catalogue photos without a row in the CSV, with their true mattes.
-    #[arg(long, default_value_t = 12)]
-    pub catalog: u32,
-    /// The same seed gives the same bytes.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// What the photos show.
-    #[arg(long, value_enum, default_value_t)]
-    pub scenes: Scenes,
-    /// The longer side of every photo in pixels, 64 to 8192 [default: 600 to 1600, lookbook: 480].
-    #[arg(long, value_name = "PIXELS")]
-    pub long_side: Option<usize>,
-    /// The folder to write to.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-}
-
-/// What the photos of `sample-data` show.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub enum Scenes {
-    /// People, mannequins and laid-out clothes of all 27 classes in all places.
-    #[default]
-    Mixed,
-    /// One whole person before light paper, in clothes of ten classes.
-    Lookbook,
-}
-
-/// `doctor`
-#[derive(Args, Debug)]
-#[command(
-    after_help = "Store options: endpoint, region, account, profile, allow_http, anonymous, virtual_hosted, credentials_file, retries, timeout.\nCredentials come from the environment (AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_KEY) or a file."
-)]
-pub struct DoctorArgs {
-    /// A store to try: writes, races and removes a few small objects.
-    #[arg(long, value_name = "STORE")]
-    pub store: Option<String>,
-    /// ONNX Runtime's library.
-    #[arg(long, value_name = "FILE")]
-    pub runtime: Option<PathBuf>,
 }

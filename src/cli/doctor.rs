@@ -1,6 +1,6 @@
 //! What works here, said in lines that a person can act on. Must not mend anything.
 
-use super::args::DoctorArgs;
+use super::data_args::DoctorArgs;
 use super::{Answer, Desk, Exit, Refusal};
 use crate::runner::cores;
 use crate::{runtime, storage};

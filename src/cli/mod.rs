@@ -3,11 +3,13 @@
 
 mod args;
 mod cutout;
+mod data_args;
 mod doctor;
 mod evaluate;
 mod model;
 mod model_args;
 mod nights;
+mod report;
 mod review;
 mod runs;
 mod stages;
@@ -189,6 +191,7 @@ fn name(command: &Command) -> &'static str {
         Command::Merge(_) => "merge",
         Command::Split(_) => "split",
         Command::Stats(_) => "stats",
+        Command::Report(_) => "report",
         Command::Train(_) => "train",
         Command::Evaluate(_) => "evaluate",
         Command::Cutout(_) => "cutout",
@@ -212,7 +215,8 @@ fn answer(command: Command, desk: &Desk) -> Result<Answer, Refusal> {
         Command::Ingest(args) => stages::ingest(&args, desk),
         Command::Merge(args) => stages::merge(&args, desk),
         Command::Split(args) => stages::split(&args, desk),
-        Command::Stats(args) => stages::stats(&args, desk),
+        Command::Stats(args) => report::stats(&args, desk),
+        Command::Report(args) => report::report(&args, desk),
         Command::Train(args) => train::train(&args, desk),
         Command::Evaluate(args) => evaluate::evaluate(&args, desk),
         Command::Cutout(args) => cutout::cutout(&args, desk),

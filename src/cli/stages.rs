@@ -1,6 +1,7 @@
 //! The commands that run one stage alone. Must not know how a stage works.
 
-use super::args::{IngestArgs, MasksCommand, MergeArgs, SampleArgs, Scenes, SplitArgs, StatsArgs};
+use super::args::{IngestArgs, MergeArgs, SplitArgs};
+use super::data_args::{MasksCommand, SampleArgs, Scenes};
 use super::{Answer, Desk, Exit, Refusal};
 use crate::event::Event;
 use crate::pipeline::{Kind, words};
@@ -81,16 +82,6 @@ pub fn split(args: &SplitArgs, desk: &Desk) -> Result<Answer, Refusal> {
     settings.shares.iter_mut().zip(&args.ratios).for_each(|(share, ratio)| share.ratio = *ratio);
     let kind = Kind::Split { settings, photos: args.photos.clone(), options: desk.options.clone() };
     make(&kind, desk.store(&args.data)?, desk)
-}
-
-/// `stats`
-pub fn stats(args: &StatsArgs, desk: &Desk) -> Result<Answer, Refusal> {
-    let context = alone(desk, desk.store(&args.data)?, "stats");
-    let settings = runner::stats_settings(args.sql.as_deref(), &desk.options, &context)?;
-    let (answers, report) = stage::stats::run(&settings, &context)?;
-    let text = stage::stats::text(&answers);
-    let fields = json!({"answers": stage::stats::json(&answers)});
-    Ok(Answer { exit: Exit::Done, counts: report.counts, text, fields })
 }
 
 /// `masks …`

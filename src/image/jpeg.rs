@@ -80,7 +80,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<(Header, Frame), Error> {
 }
 
 /// The segment at `at`: its marker, its body without the length, and where the next one begins.
-fn segment(bytes: &[u8], mut at: usize) -> Result<(u8, &[u8], usize), Error> {
+pub(super) fn segment(bytes: &[u8], mut at: usize) -> Result<(u8, &[u8], usize), Error> {
     let ended = || Error::Truncated { format: NAME, detail: format!("{} bytes, all of them headers", bytes.len()) };
     // Stray bytes between segments do occur and harm nobody: go on to the next marker.
     at += memchr::memchr(0xff, bytes.get(at..).unwrap_or_default()).ok_or_else(ended)?;

@@ -8,6 +8,7 @@
 
 mod colour;
 mod compose;
+pub mod contest;
 mod decode;
 mod edges;
 pub mod encode;
@@ -17,13 +18,17 @@ mod formats;
 mod geometry;
 mod jpeg;
 pub mod lettering;
+mod look;
 mod matte;
 mod orient;
 mod png_file;
 mod probe;
 pub mod product;
+mod quality;
 pub mod raster;
+mod shrink;
 pub mod spans;
+mod survey;
 pub mod taps;
 mod threshold;
 mod thumbnail;
@@ -34,8 +39,11 @@ pub use decode::decode;
 pub use edges::{Edges, Shape, matte, shape};
 pub use error::Error;
 pub use geometry::{Filter, resize_plane_f32, resize_plane_u8, resize_rgb};
+pub use look::Look;
 pub use matte::upsample;
 pub use probe::probe;
+pub use quality::jpeg_quality;
+pub use survey::{Survey, survey};
 pub use threshold::threshold;
 pub use thumbnail::{Thumbnail, thumbnail};
 

@@ -1,5 +1,6 @@
 //! A small picture of a large one, for people to look at. Must not know where it is shown.
 
+use super::shrink::fitted;
 use super::{Cutout, DecodedImage, Error, Filter, encode, resize_plane_u8, resize_rgb};
 
 /// JPEG's quality: a thumbnail is looked at once.
@@ -48,16 +49,6 @@ fn off_white(rgb: [u8; 3], alpha: u8) -> [u8; 4] {
     [red, green, blue, alpha]
 }
 
-/// The size with at most `longest` on the longer side; no side below 1, none larger than before.
-fn fitted(width: u32, height: u32, longest: u32) -> (u32, u32) {
-    let longer = width.max(height);
-    if longer <= longest {
-        return (width, height);
-    }
-    let part = |side: u32| (u64::from(side) * u64::from(longest)).div_ceil(u64::from(longer)).max(1) as u32;
-    (part(width), part(height))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -66,13 +57,6 @@ mod tests {
 
     fn read(bytes: Vec<u8>) -> DecodedImage {
         decode(&SourceImage { bytes: bytes.into() }, &Limits::default()).unwrap()
-    }
-
-    #[test]
-    fn sizes_keep_the_aspect_and_never_vanish() {
-        assert_eq!(fitted(3000, 2000, 240), (240, 160));
-        assert_eq!(fitted(10, 20_000, 240), (1, 240));
-        assert_eq!(fitted(100, 50, 240), (100, 50));
     }
 
     #[test]

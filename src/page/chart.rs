@@ -21,7 +21,7 @@ const COLUMNS: usize = 320;
 /// About so many ticks an axis has.
 const TICKS: f64 = 6.0;
 /// Colours of the curves, told apart by people who see fewer colours too; each with the one for dark pages.
-const COLOURS: [(&str, &str); 6] = [
+pub(super) const COLOURS: [(&str, &str); 6] = [
     ("#0b62a4", "#6cb2ee"),
     ("#c2410c", "#fb9a5c"),
     ("#15803d", "#63c987"),
@@ -138,15 +138,15 @@ fn is_finite((x, y): &(f64, f64)) -> bool {
 }
 
 /// The range of an axis, and the distance of its ticks, which lie at round numbers.
-struct Axis {
-    first: f64,
-    last: f64,
-    step: f64,
+pub(super) struct Axis {
+    pub(super) first: f64,
+    pub(super) last: f64,
+    pub(super) step: f64,
 }
 
 impl Axis {
     /// Over all values, from a tick to a tick.
-    fn over(values: impl Iterator<Item = f64>) -> Self {
+    pub(super) fn over(values: impl Iterator<Item = f64>) -> Self {
         let (mut low, mut high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
             // Beyond these no step can be told from the next one.
             let value = value.clamp(-1e300, 1e300);
@@ -167,26 +167,26 @@ impl Axis {
     }
 
     /// From the least value to the greatest and no further, if there are two.
-    fn ending_with(self, values: impl Iterator<Item = f64> + Clone) -> Self {
+    pub(super) fn ending_with(self, values: impl Iterator<Item = f64> + Clone) -> Self {
         let (low, high) = (values.clone().fold(f64::INFINITY, f64::min), values.fold(f64::NEG_INFINITY, f64::max));
         let fits = high - low > self.step && low >= self.first && high <= self.last;
         if fits { Self { first: low, last: high, ..self } } else { self }
     }
 
-    fn ticks(&self) -> impl Iterator<Item = f64> {
+    pub(super) fn ticks(&self) -> impl Iterator<Item = f64> {
         let first = (self.first / self.step - 1e-6).ceil();
         let count = ((self.last / self.step + 1e-6).floor() - first).clamp(0.0, 4.0 * TICKS) as usize;
         (0..=count).map(move |index| (first + index as f64) * self.step)
     }
 
     /// Where a value lies between two edges.
-    fn place(&self, value: f64, from: f64, to: f64) -> f64 {
+    pub(super) fn place(&self, value: f64, from: f64, to: f64) -> f64 {
         let share = (value - self.first) / (self.last - self.first);
         from + share.clamp(0.0, 1.0) * (to - from)
     }
 
     /// A tick in as few digits as tell it from the next one.
-    fn label(&self, tick: f64) -> String {
+    pub(super) fn label(&self, tick: f64) -> String {
         let most = self.first.abs().max(self.last.abs());
         if most >= 1e6 || self.step < 1e-4 {
             // Digits that tell ticks apart: as many as lie between the largest tick and the step.
@@ -232,7 +232,7 @@ fn draw(svg: &mut String, index: usize, curve: &Curve, x: &Axis, y: &Axis) {
 
 /// The points as they are drawn: all of a short curve; of a longer one, in each column the first, the lowest, the highest
 /// and the last, in their order, and a gap where the column has one.
-fn thinned(points: &[(f64, f64)], x: &Axis) -> Vec<(f64, f64)> {
+pub(super) fn thinned(points: &[(f64, f64)], x: &Axis) -> Vec<(f64, f64)> {
     if points.len() <= MOST_POINTS {
         return points.to_vec();
     }
@@ -326,7 +326,7 @@ fn text_with(svg: &mut String, anchor: &str, (x, y): (f64, f64), class: &str, mo
 }
 
 /// A coordinate to a tenth.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }

@@ -2,4 +2,6 @@
 
 pub mod chart;
 pub mod picture;
+pub mod plot;
+pub mod report;
 pub mod sheet;

@@ -10,6 +10,7 @@ pub mod plan;
 pub mod schedule;
 mod section;
 mod spec;
+mod statistics;
 mod training;
 pub mod watch;
 pub mod words;
@@ -20,6 +21,7 @@ pub use limit::Limit;
 pub use params::Params;
 pub use schedule::Schedule;
 pub use spec::{Given, Kind, Limits, Pipeline, StageSpec};
+pub use statistics::Statistics;
 pub use training::{ComputeOn, InitFrom, Network, Training, network};
 pub use watch::Watch;
 

@@ -4,8 +4,8 @@
 use super::schedule::{self, OnMissed};
 use super::section::{Section, Source};
 use super::{
-    Comparison, Error, Evaluation, Limit, Params, Schedule, Training, Watch, cutouts, evaluation, training, watch,
-    words,
+    Comparison, Error, Evaluation, Limit, Params, Schedule, Statistics, Training, Watch, cutouts, evaluation,
+    statistics, training, watch, words,
 };
 use crate::predict;
 use crate::runtime::SessionSettings;
@@ -95,13 +95,8 @@ pub enum Kind {
         /// Options of that store.
         options: Options,
     },
-    /// Questions in SQL.
-    Stats {
-        /// The folder of questions; `./sql`, else the shipped ones, when absent.
-        sql: Option<String>,
-        /// Options of that store.
-        options: Options,
-    },
+    /// Questions and checks in SQL, and the page of their answers.
+    Stats(Statistics),
     /// Masks, splits and photos into a model.
     Train(Box<Training>),
     /// A model and a split into figures.
@@ -119,7 +114,7 @@ impl Kind {
             Self::Ingest { .. } => "ingest",
             Self::Merge { .. } => "merge",
             Self::Split { .. } => "split",
-            Self::Stats { .. } => "stats",
+            Self::Stats(_) => "stats",
             Self::Train(_) => "train",
             Self::Evaluate(_) => "evaluate",
             Self::Compare(_) => "compare",
@@ -281,7 +276,7 @@ fn stage(section: &Section<'_>, options: &Options) -> Result<StageSpec, Error> {
         "ingest" => ingest(section, options)?,
         "merge" => merge(section, options)?,
         "split" => split(section, options)?,
-        "stats" => Kind::Stats { sql: section.text("sql")?, options: options.clone() },
+        "stats" => Kind::Stats(statistics::read(section, options)?),
         "train" => Kind::Train(Box::new(training::read(section, &name, options)?)),
         "evaluate" => Kind::Evaluate(Box::new(evaluation::read(section, options)?)),
         "compare" => Kind::Compare(evaluation::read_comparison(section, options)?),

@@ -110,7 +110,10 @@ fn table(
         }
         Ok(parts)
     };
-    let (named, published) = (parts(kept)?, parts(old)?);
+    let (mut named, published) = (parts(kept)?, parts(old)?);
+    // What waits in staging is needed too.
+    let waiting = Tables::staged(store.clone()).current_at(place).map_err(&of_stage)?;
+    named.extend(waiting.into_iter().flat_map(|version| version.parts).map(|part| part.file));
     let old: BTreeSet<String> = old.iter().map(|version| format!("_versions/{}", version_file(*version))).collect();
     let prefix = format!("{}/", place.folder);
     let mut listing = store.list(place.folder);

@@ -15,7 +15,9 @@ mod items;
 mod ledger;
 pub mod lock;
 mod models;
+mod pictures;
 pub mod preview;
+pub mod report;
 pub mod review;
 pub mod schedule;
 mod settle;
@@ -355,7 +357,7 @@ fn context(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Rec
         lock()
     });
     Context {
-        tables: Tables::new(store.clone()),
+        tables: tables_of(pipeline, store, stage),
         stage: stage.to_owned(),
         run: record.run.clone(),
         epoch: record.epoch,
@@ -363,6 +365,16 @@ fn context(pipeline: &Pipeline, store: &Store, settings: &Settings, record: &Rec
         events: Arc::clone(&settings.events),
         cancel: settings.cancel.clone(),
         threads: settings.threads,
+    }
+}
+
+/// The tables as a stage sees them: up to the last stage that checks them they wait in staging.
+fn tables_of(pipeline: &Pipeline, store: &Store, stage: &str) -> Tables {
+    let checked = pipeline.stages.iter().rposition(|spec| matches!(spec.kind, Kind::Stats(_)));
+    let own = pipeline.stages.iter().position(|spec| spec.name == stage);
+    match (own, checked) {
+        (Some(own), Some(checked)) if own <= checked => Tables::staged(store.clone()),
+        _ => Tables::new(store.clone()),
     }
 }
 

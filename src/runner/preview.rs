@@ -7,7 +7,6 @@ use crate::digest::Fingerprint;
 use crate::outcome::Outcome;
 use crate::pipeline::plan::{Decision, Known};
 use crate::pipeline::{Kind, Pipeline, StageSpec};
-use crate::stage::tables::Tables;
 use crate::stage::{Context, cutout};
 use crate::storage::Store;
 use serde::Serialize;
@@ -38,7 +37,7 @@ pub fn preview(pipeline: &Pipeline, store: &Store, settings: &Settings) -> Resul
     let mut previews = Vec::new();
     let mut upstream_changes = false;
     for spec in &pipeline.stages {
-        let context = read_only(store, settings, &spec.name);
+        let context = read_only(pipeline, store, settings, &spec.name);
         let preview = match &spec.kind {
             Kind::Cutout(cutout) => {
                 let cutout = calibration::settled(cutout, &context, Measure::No)?;
@@ -52,9 +51,9 @@ pub fn preview(pipeline: &Pipeline, store: &Store, settings: &Settings) -> Resul
     Ok(previews)
 }
 
-fn read_only(store: &Store, settings: &Settings, stage: &str) -> Context {
+fn read_only(pipeline: &Pipeline, store: &Store, settings: &Settings, stage: &str) -> Context {
     Context {
-        tables: Tables::new(store.clone()),
+        tables: super::tables_of(pipeline, store, stage),
         stage: stage.to_owned(),
         run: "-".to_owned(),
         epoch: 0,
@@ -194,7 +193,7 @@ pub fn why(pipeline: &Pipeline, store: &Store, settings: &Settings, item: &str) 
     let mut lines = Vec::new();
     for spec in &pipeline.stages {
         let Kind::Cutout(cutout) = &spec.kind else { continue };
-        let context = read_only(store, settings, &spec.name);
+        let context = read_only(pipeline, store, settings, &spec.name);
         let fingerprint = fingerprint(pipeline, spec, cutout, &context)?;
         let mut found = None;
         each(pipeline, spec, cutout, &fingerprint, settings, &context, |key, known, decision| {

@@ -59,6 +59,13 @@ pub fn place(cutout: &cutout::Settings, store: &Store, stage: &str) -> Result<Op
     Ok(review.wait(review.head(&file))?.map(|_| review.child(&file).url().to_owned()))
 }
 
+/// What the newest sheet of a stage shows, if one was ever made and can be read.
+pub fn newest(store: &Store, folder: &str) -> Result<Option<Sheet>, Error> {
+    let kept: Vec<ObjectInfo> = store.wait(store.list(&format!("{folder}/sheet")).try_collect())?;
+    let Some(newest) = kept.last() else { return Ok(None) };
+    Ok(state::read::<Kept>(store, &newest.key)?.map(|kept| kept.sheet))
+}
+
 /// Makes the sheet anew if the ledger has changed since the last one. Gives where it lies.
 pub fn renew(subject: Subject<'_>, context: &Context, fresh: Option<Fresh<'_>>) -> Result<Option<String>, Error> {
     let Subject { pipeline, spec, cutout } = subject;

@@ -3,9 +3,10 @@
 
 use super::Error;
 use super::models::{self, Work};
+use super::report;
 use crate::digest::Fingerprint;
 use crate::outcome::Counts;
-use crate::pipeline::Kind;
+use crate::pipeline::{Kind, Statistics};
 use crate::stage::tables::Tables;
 use crate::stage::{self, Context, Report, ingest, merge, split, stats};
 use crate::storage::{Options, Store, split_location};
@@ -27,7 +28,7 @@ fn wanted(kind: &Kind, context: &Context) -> Result<Fingerprint, stage::Error> {
         Kind::Split { settings, photos, options } => {
             split::fingerprint(&split_settings(settings, photos.as_deref(), options, context)?, context)
         }
-        Kind::Stats { sql, options } => stats::fingerprint(&stats_settings(sql.as_deref(), options, context)?, context),
+        Kind::Stats(statistics) => stats::fingerprint(&stats_settings(statistics, context)?, context),
         Kind::Train(training) => models::fingerprint(Work::Train(training), context),
         Kind::Evaluate(evaluation) => models::fingerprint(Work::Evaluate(evaluation), context),
         Kind::Compare(comparison) => models::fingerprint(Work::Compare(comparison), context),
@@ -45,7 +46,7 @@ fn made_from(kind: &Kind, context: &Context) -> Result<Option<Fingerprint>, stag
         Kind::Ingest { .. } => &schema::ANNOTATIONS,
         Kind::Merge { .. } => &schema::MASKS,
         Kind::Split { .. } => &schema::SPLITS,
-        Kind::Stats { .. } => return Ok(stats::last(context)?.map(|answers| answers.fingerprint)),
+        Kind::Stats(_) => return Ok(stats::last(context)?.map(|answers| answers.fingerprint)),
         Kind::Train(training) => return models::current(Work::Train(training), context),
         Kind::Evaluate(evaluation) => return models::current(Work::Evaluate(evaluation), context),
         Kind::Compare(comparison) => return models::current(Work::Compare(comparison), context),
@@ -91,7 +92,7 @@ fn make(kind: &Kind, wanted: Fingerprint, context: &Context) -> Result<Report, s
         Kind::Train(training) => models::run(Work::Train(training), &wanted, context),
         Kind::Evaluate(evaluation) => models::run(Work::Evaluate(evaluation), &wanted, context),
         Kind::Compare(comparison) => models::run(Work::Compare(comparison), &wanted, context),
-        Kind::Stats { sql, options } => Ok(stats::run(&stats_settings(sql.as_deref(), options, context)?, context)?.1),
+        Kind::Stats(statistics) => report::stage(statistics, context),
         Kind::Cutout(_) => Err(stage::Error::Failed("a stage with items makes no table".to_owned())),
     }
 }
@@ -104,7 +105,7 @@ fn source(annotations: Option<&str>, options: &Options, context: &Context) -> Re
     }
 }
 
-fn open(location: &str, options: &Options, context: &Context) -> Result<Store, stage::Error> {
+pub(super) fn open(location: &str, options: &Options, context: &Context) -> Result<Store, stage::Error> {
     Ok(Store::open(location, options, context.tables.store().handle().clone())?)
 }
 
@@ -133,13 +134,16 @@ fn split_settings(
     Ok(split::Settings { photos, ..settings.clone() })
 }
 
-/// The questions of a folder: the one named, else `./sql` if there is one, else the shipped ones.
-pub fn stats_settings(
-    sql: Option<&str>,
-    options: &Options,
-    context: &Context,
-) -> Result<stats::Settings, stage::Error> {
+/// What to ask: the questions of the folder named, else of `./sql` if there is one, else the shipped ones.
+pub fn stats_settings(statistics: &Statistics, context: &Context) -> Result<stats::Settings, stage::Error> {
+    let Statistics { sql, photos, baseline, accept, options, .. } = statistics;
     let here = std::path::Path::new("sql").is_dir().then_some("sql");
-    let sql = sql.or(here).map(|sql| open(sql, options, context)).transpose()?;
-    Ok(stats::Settings { sql })
+    let opened = |place: Option<&str>| place.map(|place| open(place, options, context)).transpose();
+    Ok(stats::Settings {
+        sql: opened(sql.as_deref().or(here))?,
+        only: Vec::new(),
+        photos: opened(photos.as_deref())?,
+        baseline: baseline.clone(),
+        accept: accept.clone(),
+    })
 }

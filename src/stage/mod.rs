@@ -12,6 +12,8 @@ pub mod measure;
 pub mod merge;
 pub mod model;
 mod parts;
+pub mod photos;
+mod portions;
 pub mod quarantine;
 pub mod sample;
 pub mod split;

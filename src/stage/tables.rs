@@ -1,8 +1,10 @@
 //! Versions of tables on a store: the one door through which stages read and publish them. Data first, manifest last, and
-//! the manifest's create-if-absent is the commit. Must not know what the rows mean.
+//! the manifest's create-if-absent is the commit. Where checks are to see tables first, versions wait in staging until they
+//! are promoted. Must not know what the rows mean, nor what is checked.
 
-use super::{Context, Error};
+use super::{Context, Error, Fence};
 use crate::storage::{Created, Store};
+use crate::table::schema::{ANNOTATIONS, MASKS, SPLITS};
 use crate::table::{Manifest, Part, PartEntry, Table, manifest, read};
 use crate::{clock, digest, digest::Fingerprint, id};
 use arrow::array::RecordBatch;
@@ -10,10 +12,15 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use std::collections::BTreeMap;
 
+/// The tables that can wait in staging, in the order in which they are promoted: each is made from the one before.
+const STAGED: [&Table; 3] = [&ANNOTATIONS, &MASKS, &SPLITS];
+
 /// The tables below one root.
 #[derive(Clone)]
 pub struct Tables {
     store: Store,
+    /// Whether those that can wait in staging are read and published there.
+    staged: bool,
 }
 
 /// A table's place: its schema and its folder, which is its name unless several tables share a schema.
@@ -34,7 +41,18 @@ impl From<&'static Table> for Place<'_> {
 impl Tables {
     /// The tables of a store.
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, staged: false }
+    }
+
+    /// The same, as those see them who work ahead of a check: what waits in staging goes before what is published, and what
+    /// they publish waits there too.
+    pub fn staged(store: Store) -> Self {
+        Self { store, staged: true }
+    }
+
+    /// Whether what waits in staging is seen.
+    pub fn is_staged(&self) -> bool {
+        self.staged
     }
 
     /// The root.
@@ -49,8 +67,53 @@ impl Tables {
 
     /// As `current`, for a folder known only at run time.
     pub fn current_at(&self, place: Place<'_>) -> Result<Option<Manifest>, Error> {
-        let Some(version) = self.versions(place)?.pop() else { return Ok(None) };
+        let published = self.versions(place)?.pop();
+        if let Some(waiting) =
+            self.waiting(place)?.filter(|waiting| published.is_none_or(|newest| waiting.version > newest))
+        {
+            return Ok(Some(waiting));
+        }
+        let Some(version) = published else { return Ok(None) };
         self.version(place, version).map(Some)
+    }
+
+    /// The version that waits in staging, for those who work there.
+    fn waiting(&self, place: Place<'_>) -> Result<Option<Manifest>, Error> {
+        if !self.staged || !STAGED.iter().any(|table| table.name == place.folder) {
+            return Ok(None);
+        }
+        let key = staging_key(place.folder);
+        match self.store.wait(self.store.get(&key)) {
+            Ok(bytes) => Ok(Some(Manifest::parse(place.table, &key, &bytes)?)),
+            Err(crate::storage::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Publishes what waits in staging, and gives the names of the tables. Killed in between, the next call does the rest; a
+    /// version that somebody else published meanwhile is a conflict.
+    pub fn promote(&self, fence: &Fence) -> Result<Vec<&'static str>, Error> {
+        let mut promoted = Vec::new();
+        for table in STAGED {
+            let place = Place::from(table);
+            let Some(waiting) = self.waiting(place)? else { continue };
+            fence()?;
+            if self.versions(place)?.pop().is_none_or(|newest| waiting.version > newest) {
+                self.create(place, &waiting)?;
+                promoted.push(table.name);
+            }
+            self.store.wait(self.store.delete(&staging_key(place.folder)))?;
+        }
+        Ok(promoted)
+    }
+
+    /// The commit of a version. That another one is there already, though not of the same writer, is a conflict.
+    fn create(&self, place: Place<'_>, version: &Manifest) -> Result<(), Error> {
+        let key = format!("{}/_versions/{}", place.folder, manifest::version_file(version.version));
+        match self.store.wait(self.store.create(&key, Bytes::from(version.to_json())))? {
+            Created::New => Ok(()),
+            Created::Exists(_) => Err(Error::Conflict(format!("{}/{}", self.store.url(), place.folder))),
+        }
     }
 
     /// The numbers of all versions, ascending.
@@ -100,6 +163,11 @@ impl Tables {
     }
 }
 
+/// Where a version of a table waits.
+pub fn staging_key(folder: &str) -> String {
+    format!("{folder}/_staging.json")
+}
+
 /// Writes the parts of one version and publishes it.
 pub struct Publication<'a> {
     context: &'a Context,
@@ -142,8 +210,8 @@ impl<'a> Publication<'a> {
         self.parts.push(entry);
     }
 
-    /// Publishes the parts as the version after `base` (the one that was current when the work began). Refuses when the
-    /// right to publish is lost, or when another writer was quicker.
+    /// Publishes the parts as the version after `base` (the one that was current when the work began), or lets them wait in
+    /// staging as that. Refuses when the right to publish is lost, or when another writer was quicker.
     pub fn publish(
         self,
         base: Option<&Manifest>,
@@ -151,9 +219,16 @@ impl<'a> Publication<'a> {
         facts: BTreeMap<String, u64>,
     ) -> Result<Manifest, Error> {
         (self.context.fence)()?;
+        let tables = &self.context.tables;
+        let waits = tables.staged && STAGED.iter().any(|table| table.name == self.place.folder);
+        let before = match waits {
+            // The base may itself be waiting, and is replaced.
+            true => tables.versions(self.place)?.pop().unwrap_or(0),
+            false => base.map_or(0, |base| base.version),
+        };
         let version = Manifest {
             schema: self.place.table.tag(),
-            version: base.map_or(1, |base| base.version + 1),
+            version: before + 1,
             rows: self.parts.iter().map(|part| part.rows).sum(),
             parts: self.parts,
             depends_on,
@@ -163,11 +238,12 @@ impl<'a> Publication<'a> {
             created: clock::now(),
             facts,
         };
-        let key = format!("{}/_versions/{}", self.place.folder, manifest::version_file(version.version));
-        let store = self.context.tables.store();
-        match store.wait(store.create(&key, Bytes::from(version.to_json())))? {
-            Created::New => Ok(version),
-            Created::Exists(_) => Err(Error::Conflict(format!("{}/{}", store.url(), self.place.folder))),
+        if waits {
+            let store = tables.store();
+            store.wait(store.put(&staging_key(self.place.folder), Bytes::from(version.to_json())))?;
+        } else {
+            tables.create(self.place, &version)?;
         }
+        Ok(version)
     }
 }

@@ -31,8 +31,23 @@ impl Table {
 }
 
 /// Every table there is.
-pub static ALL: [&Table; 10] =
-    [&ANNOTATIONS, &QUARANTINE, &MASKS, &SPLITS, &IMAGES, &HISTORY, &CONFUSION, &LEDGER, &ATTEMPTS, &ITEMS];
+pub static ALL: [&Table; 15] = [
+    &ANNOTATIONS,
+    &QUARANTINE,
+    &MASKS,
+    &SPLITS,
+    &IMAGES,
+    &SHAPES,
+    &OVERLAPS,
+    &POLICIES,
+    &GRIDS,
+    &STATS,
+    &HISTORY,
+    &CONFUSION,
+    &LEDGER,
+    &ATTEMPTS,
+    &ITEMS,
+];
 
 /// One CSV row that passed.
 pub static ANNOTATIONS: Table = Table { name: "annotations", major: 1, minor: 0, columns: annotations };
@@ -43,7 +58,17 @@ pub static MASKS: Table = Table { name: "masks", major: 1, minor: 0, columns: ma
 /// One image, and the part of the data it belongs to.
 pub static SPLITS: Table = Table { name: "splits", major: 1, minor: 0, columns: splits };
 /// One photo that was decoded, and what came of it.
-pub static IMAGES: Table = Table { name: "images", major: 1, minor: 0, columns: images };
+pub static IMAGES: Table = Table { name: "images", major: 1, minor: 1, columns: images };
+/// One row of annotations: where its mask lies. Made from annotations, for statistics, as are the next three.
+pub static SHAPES: Table = Table { name: "shapes", major: 1, minor: 0, columns: shapes };
+/// One ordered pair of classes that occur in one image, also a class with itself.
+pub static OVERLAPS: Table = Table { name: "overlaps", major: 1, minor: 0, columns: overlaps };
+/// What one class keeps of its pixels under one policy of the merge.
+pub static POLICIES: Table = Table { name: "policies", major: 1, minor: 0, columns: policies };
+/// One cell of a grid laid over every image, and how much of it a class covers.
+pub static GRIDS: Table = Table { name: "grids", major: 1, minor: 0, columns: grids };
+/// One figure that a report keeps, for those who compare with it later.
+pub static STATS: Table = Table { name: "stats", major: 1, minor: 0, columns: stats };
 /// One step of a training, or the end of an epoch.
 pub static HISTORY: Table = Table { name: "history", major: 1, minor: 0, columns: history };
 /// One pair of a labelled and a predicted class that occurs, of one evaluated model.
@@ -132,6 +157,71 @@ fn images() -> Vec<Field> {
         text("format"), // as sniffed; empty where unknown
         optional_text("reason"),
         text("detail"),
+        // 1.1, all of them; but for `content` they are of a decoded photo only, and of its pixels as stored.
+        since("orientation", DataType::UInt8),      // EXIF, 1–8
+        since("profile", DataType::Utf8),           // description of the embedded colour profile
+        since("colour", DataType::Utf8),            // how the file holds it: grey, rgb, cmyk …
+        since("bits", DataType::UInt8),             // of a channel, 1–32
+        since("jpeg_quality", DataType::UInt8),     // 1–100, by the quantisation table
+        since("content", DataType::Utf8),           // BLAKE3 of the file, 64 hexadecimal digits
+        since("brightness", DataType::Float32),     // mean luma, 0–1
+        since("contrast", DataType::Float32),       // standard deviation of luma, 0–0.5
+        since("sharpness", DataType::Float32), // variance of the Laplacian of luma in levels (0–255), longer side 512 at most
+        since("entropy", DataType::Float32),   // of the histogram of luma, 0–8 bits
+        since("saturation", DataType::Float32), // mean of strongest less weakest channel, 0–1
+        since("backdrop_share", DataType::Float32), // share of the border's pixels near `backdrop`, 0–1
+        since("backdrop", DataType::Utf8),     // commonest colour of the border, #rrggbb sRGB
+        since("look", DataType::Utf8), // 112 hexadecimal digits: 64 bits of perceptual hash, then R G B of a 4 × 4 grid
+    ]
+}
+
+fn shapes() -> Vec<Field> {
+    vec![
+        number("row", DataType::UInt64),   // of annotations; ascending
+        number("spans", DataType::UInt32), // how many spans the mask has
+        number("left", DataType::UInt32),  // the box around it, in pixels; right and bottom lie just outside
+        number("top", DataType::UInt32),
+        number("right", DataType::UInt32),
+        number("bottom", DataType::UInt32),
+    ]
+}
+
+fn overlaps() -> Vec<Field> {
+    vec![
+        number("class_a", DataType::UInt8),
+        number("class_b", DataType::UInt8),
+        number("images", DataType::UInt64),      // that show both
+        number("overlapping", DataType::UInt64), // of these, in which they share pixels
+        number("pixels", DataType::UInt64),      // claimed by both; of a class with itself, by several of its masks
+        number("hidden", DataType::UInt64),      // pixels of a on which b lies on top, under the policy of the masks
+    ]
+}
+
+fn policies() -> Vec<Field> {
+    vec![
+        text("policy"),
+        number("class_id", DataType::UInt8),
+        number("annotated", DataType::UInt64), // pixels before the merge, masks of one image added up
+        number("visible", DataType::UInt64),   // pixels after it
+    ]
+}
+
+fn grids() -> Vec<Field> {
+    vec![
+        number("class_id", DataType::UInt8),
+        number("y", DataType::UInt8),       // row of the cell from the top, 0–31
+        number("x", DataType::UInt8),       // column of the cell from the left, 0–31
+        number("share", DataType::Float64), // of the cell that masks of the class cover, mean over the images that show it
+    ]
+}
+
+fn stats() -> Vec<Field> {
+    vec![
+        text("snapshot"), // when the figures were taken, RFC 3339, UTC
+        text("data"),     // digest of the tables they were taken from
+        text("figure"),   // such as class_share
+        text("item"),     // such as the class; empty where the figure has one value
+        number("value", DataType::Float64),
     ]
 }
 

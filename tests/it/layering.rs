@@ -15,8 +15,9 @@ const FLOORS: [&[&str]; 8] = [
     &["cli"],
 ];
 
-/// What every stage may use of the room `stage`: doors to tables, quarantine, models and photos, and how results are judged.
-const SHARED_BY_STAGES: [&str; 6] = ["tables", "quarantine", "artifact", "bench", "dataset", "measure"];
+/// What every stage may use of the room `stage`: doors to tables, rows, quarantine, models and photos, and how results are judged.
+const SHARED_BY_STAGES: [&str; 8] =
+    ["tables", "quarantine", "artifact", "bench", "dataset", "measure", "photos", "portions"];
 
 fn floor(room: &str) -> Option<usize> {
     FLOORS.iter().position(|rooms| rooms.contains(&room))

@@ -9,11 +9,12 @@ use selvedge::cancel::Cancel;
 use selvedge::digest::Fingerprint;
 use selvedge::event::Silent;
 use selvedge::id;
+use selvedge::image::encode;
 use selvedge::stage::split::{Group, Settings, Share, fingerprint, run, sizes, stratify};
 use selvedge::stage::tables::{Place, Publication, Tables};
 use selvedge::stage::{Context, Error};
 use selvedge::storage::Store;
-use selvedge::table::schema::{MASKS, SPLITS};
+use selvedge::table::schema::{IMAGES, MASKS, SPLITS};
 use selvedge::table::{Table, part};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -333,6 +334,85 @@ fn photos_of_equal_bytes_stay_together() {
 
     photos.wait(photos.put(&format!("some/folder/{}.jpg", rows[60].0), Bytes::from_static(b"another"))).unwrap();
     assert_eq!(fingerprint(&settings, &world.context).unwrap().changed_since(&before), ["photos"]);
+}
+
+/// A picture of its own for each seed: twelve patches of colour on white, `3 · scale × 2 · scale` pixels, at some light.
+fn patches(seed: u64, scale: u32, light: f32) -> (u32, u32, Vec<u8>) {
+    let mut dice = Dice(seed.wrapping_mul(7_919) + 1);
+    let patches: Vec<[u64; 7]> = (0..12)
+        .map(|_| {
+            [
+                dice.next(80),
+                dice.next(80),
+                10 + dice.next(30),
+                10 + dice.next(30),
+                dice.next(256),
+                dice.next(256),
+                dice.next(256),
+            ]
+        })
+        .collect();
+    let (width, height) = (3 * scale, 2 * scale);
+    let pixel = |x: u32, y: u32| {
+        let (x, y) = (u64::from(x) * 100 / u64::from(width), u64::from(y) * 100 / u64::from(height));
+        let inside = |patch: &&[u64; 7]| {
+            (patch[0]..patch[0] + patch[2]).contains(&x) && (patch[1]..patch[1] + patch[3]).contains(&y)
+        };
+        let colour = patches.iter().rev().find(inside).map_or([250; 3], |patch| [patch[4], patch[5], patch[6]]);
+        colour.map(|value| (value as f32 * light) as u8)
+    };
+    (width, height, (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).flat_map(|(x, y)| pixel(x, y)).collect())
+}
+
+#[test]
+fn copies_in_another_size_quality_or_light_stay_together_and_nothing_is_decoded_twice() {
+    let mut world = World::new();
+    let heard = Arc::new(crate::tables::Heard::default());
+    world.context.events = Arc::<crate::tables::Heard>::clone(&heard);
+    let rows = long_tail(120, 5);
+    world.publish(&MASKS, &[masks(&as_masks(&rows))]);
+    let photos = world.store();
+    for (index, (id, _)) in rows.iter().enumerate() {
+        // Of the first forty pictures a second photo, changed in one of four ways; the other forty are alone.
+        let (seed, change) = (index as u64 % 80, if index < 80 { 4 } else { index % 4 });
+        let (width, height, rgb) = match change {
+            1 => patches(seed, 100, 1.0),
+            2 => patches(seed, 200, 0.98),
+            _ => patches(seed, 200, 1.0),
+        };
+        let bytes = match change {
+            3 => encode::png_rgb(width, height, &rgb, None).unwrap(),
+            change => encode::jpeg_rgb(width, height, &rgb, if change == 0 { 60 } else { 90 }, None).unwrap(),
+        };
+        photos.wait(photos.put(&format!("{id}.jpg"), bytes.into())).unwrap();
+    }
+    let settings = Settings { photos: Some(photos), ..Settings::default() };
+    run(&settings, Fingerprint::default(), &world.context).unwrap();
+    let splits = world.splits();
+    for index in 0..40 {
+        assert_eq!(splits[&rows[index].0], splits[&rows[index + 80].0], "image {index} and its copy are apart");
+    }
+    let version = world.context.tables.current(&SPLITS).unwrap().unwrap();
+    let facts = ["groups", "photos_exact", "photos_near", "photos_missing"].map(|name| version.facts[name]);
+    assert_eq!(facts, [80, 0, 40, 0]);
+
+    let table = world.context.tables.current(&IMAGES).unwrap().unwrap();
+    assert_eq!(table.rows, 120);
+    for batch in world.context.tables.scan(Place::from(&IMAGES), &table, None) {
+        let batch = batch.unwrap();
+        for field in batch.schema().fields() {
+            let nulls = batch.column_by_name(field.name()).unwrap().null_count();
+            // All of them can be used, none has a profile, and a PNG has no quality.
+            assert!(nulls == 0 || ["reason", "profile", "jpeg_quality"].contains(&field.name().as_str()), "{field}");
+        }
+    }
+
+    let advanced = || heard.told.lock().unwrap().iter().filter(|told| told.contains("\"photos\"")).count();
+    assert_eq!(advanced(), 1, "{:?}", heard.told.lock().unwrap());
+    run(&settings, Fingerprint::default(), &world.context).unwrap();
+    assert_eq!(advanced(), 1, "a photo was decoded again");
+    assert_eq!(world.splits(), splits);
+    assert_eq!(world.context.tables.current(&IMAGES).unwrap().unwrap().version, table.version);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::stage::Error;
+use crate::stage::photos::is_state;
 use crate::storage::{ObjectInfo, Options, Store, split_location};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -170,11 +171,6 @@ impl Head<'_> {
         let next = listed.map(|info| info.map(source));
         std::mem::replace(&mut self.next, next)
     }
-}
-
-/// What selvedge keeps beside the cutouts of a folder is no photo.
-fn is_state(key: &str) -> bool {
-    key.split('/').any(|folder| folder == ".selvedge")
 }
 
 /// The merged listing of all roots; ascending by name. One that cannot be listed is an error item, and the listing goes on.

@@ -2,15 +2,15 @@
 //! and every photo decoded once before, so that none fails in the middle of an epoch. Must not know what the photos are for.
 
 mod masks;
-mod verify;
 
 pub use masks::Spans;
 
 use super::{Context, Error};
 use crate::digest::{self, Fingerprint};
 use crate::event::{Event, Level, note};
-use crate::image::{DecodedImage, Limits, SourceImage, decode};
+use crate::image::{DecodedImage, SourceImage, decode};
 use crate::outcome::{Outcome, Reason};
+use crate::stage::photos;
 use crate::stage::quarantine::{self, Row};
 use crate::storage::{ObjectInfo, Store};
 use crate::table::schema::{MASKS, SPLITS};
@@ -69,7 +69,7 @@ impl Dataset {
         let split_of = splits_of_images(splits, data)?;
         let found = masks::read(&split_of, data)?;
         let listed = find(photos, &found)?;
-        let facts = verify::verify(photos, &listed, context)?;
+        let facts = photos::survey(photos, listed.values(), context)?;
         let mut sets: Vec<Self> =
             splits.iter().map(|_| Self { photos: photos.clone(), items: Vec::new(), quarantined: 0 }).collect();
         let mut rows = Vec::new();
@@ -126,7 +126,7 @@ impl Dataset {
             let url = self.photos.child(&item.photo.key);
             Error::Failed(format!("{}: {detail}; it was whole when it was listed: run again", url.url()))
         };
-        let photo = decode(&SourceImage { bytes }, &limits()).map_err(|error| changed(error.to_string()))?;
+        let photo = decode(&SourceImage { bytes }, &photos::limits()).map_err(|error| changed(error.to_string()))?;
         match (photo.height, photo.width) == (item.height, item.width) {
             true => Ok(photo),
             false => Err(changed(format!("it is {} × {} pixels now", photo.width, photo.height))),
@@ -160,10 +160,6 @@ pub fn listing_digest(photos: &Store) -> Result<String, Error> {
 fn missing(table: &str, command: &str, context: &Context) -> Error {
     let url = context.tables.store().url();
     Error::Usage(format!("there are no {table} in {url}; make them first with `selvedge {command}`"))
-}
-
-fn limits() -> Limits {
-    Limits { apply_orientation: false, ..Limits::default() }
 }
 
 /// Which of some splits each image belongs to, for those that do.
@@ -208,7 +204,7 @@ fn tell_of(row: &Row, context: &Context) {
 }
 
 /// Whether an image can be used, by what is known of its photo.
-fn judge(masks: &Masks, photo: Option<&verify::Facts>) -> Result<(), (Reason, String)> {
+fn judge(masks: &Masks, photo: Option<&photos::Facts>) -> Result<(), (Reason, String)> {
     let Some(photo) = photo else {
         return Err((Reason::MissingFile, "no photo of this image is there; upload it".to_owned()));
     };

@@ -2,9 +2,9 @@
 
 use super::Rules;
 use super::policy::{Policy, Standing};
-use super::portions::{Piece, Portion};
 use crate::image::spans::{BACKGROUND, Coverage, Layer, Merger};
 use crate::stage::Error;
+use crate::stage::portions::{Piece, Portion};
 use crate::table::labels;
 use crate::table::schema::MASKS;
 use arrow::array::{

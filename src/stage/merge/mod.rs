@@ -3,11 +3,11 @@
 
 mod images;
 mod policy;
-mod portions;
 
 pub use policy::Policy;
 
 use super::parts::Parts;
+use super::portions::{Annotations, End, Portion};
 use super::tables::Tables;
 use super::{Context, Error, Report, check, stations};
 use crate::digest::Fingerprint;
@@ -18,7 +18,6 @@ use crate::table::labels;
 use crate::table::schema::{ANNOTATIONS, MASKS};
 use arrow::array::RecordBatch;
 use images::Sums;
-use portions::{Annotations, End, Portion};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

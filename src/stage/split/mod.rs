@@ -1,5 +1,5 @@
 //! masks → splits: which images train, which choose, which judge. By image, stratified over all classes an image shows,
-//! the rarest first; photos of equal content stay together. Must not know pictures or models.
+//! the rarest first; photos of one picture stay together. Must not know pictures or models.
 
 mod photos;
 mod stratify;
@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Raised by hand when the same settings would split the same images otherwise.
-const CODE_VERSION: u32 = 1;
+const CODE_VERSION: u32 = 2;
 
 /// One part of the data.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +38,8 @@ pub struct Settings {
     pub shares: Vec<Share>,
     /// Another seed gives another split of the same shares.
     pub seed: u64,
-    /// The photos, named by image id and any ending, in any folder below. When given, photos of equal bytes stay together;
-    /// all of them are read.
+    /// The photos, named by image id and any ending, in any folder below. When given, photos of one picture stay together,
+    /// also when they differ in size, quality or light; those that the table `images` does not know are decoded.
     pub photos: Option<Store>,
 }
 
@@ -101,9 +101,9 @@ pub fn run(settings: &Settings, depends_on: Fingerprint, context: &Context) -> R
     settings.check()?;
     let base = context.tables.current(&SPLITS)?;
     let images = classes_of_images(context)?;
-    let contents = match &settings.photos {
-        Some(store) => photos::contents(store, &images, context)?,
-        None => BTreeMap::new(),
+    let photos::Groups { of: contents, exact, near } = match &settings.photos {
+        Some(store) => photos::groups(store, &images, context)?,
+        None => photos::Groups { of: BTreeMap::new(), exact: 0, near: 0 },
     };
     let photos_missing = if settings.photos.is_some() { images.len() - contents.len() } else { 0 };
     if photos_missing > 0 {
@@ -126,6 +126,8 @@ pub fn run(settings: &Settings, depends_on: Fingerprint, context: &Context) -> R
     let mut facts = BTreeMap::from([
         ("groups".to_owned(), groups.len() as u64),
         ("photos_missing".to_owned(), photos_missing as u64),
+        ("photos_exact".to_owned(), exact),
+        ("photos_near".to_owned(), near),
     ]);
     let mut sizes = Vec::new();
     for (part, share) in settings.shares.iter().enumerate() {

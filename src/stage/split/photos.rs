@@ -1,46 +1,48 @@
-//! Which photos are the same, byte for byte. Must not know what they show.
+//! Which images show the same photo. Must not know what photos show, nor how they are found alike.
 
-use crate::digest;
-use crate::event::Event;
 use crate::outcome::Reason;
-use crate::stage::{Context, Error, check, dataset};
-use crate::storage::{self, Store};
-use futures::{StreamExt, TryStreamExt, stream};
-use std::collections::BTreeMap;
+use crate::stage::photos::alike::{Kind, alike};
+use crate::stage::photos::{Facts, survey};
+use crate::stage::{Context, Error, dataset};
+use crate::storage::Store;
+use std::collections::{BTreeMap, HashMap};
 
-/// Photos read at a time: enough to hide the waiting, few enough for the memory (a photo is some megabytes).
-const IN_FLIGHT: usize = 16;
-
-/// The digest of each image's photo, for those that have one.
-pub(super) fn contents<T>(
-    store: &Store,
-    images: &BTreeMap<String, T>,
-    context: &Context,
-) -> Result<BTreeMap<String, String>, Error> {
-    let wanted = dataset::find(store, images)?;
-    let (stage, events) = (&context.stage, &context.events);
-    events.emit(Event::StageStarted { stage: stage.clone(), total: Some(wanted.len() as u64), unit: "photos" });
-    store.wait(async {
-        let mut reads = stream::iter(wanted)
-            .map(|(id, photo)| async move {
-                match store.get_if(&photo).await {
-                    Ok(bytes) => Ok(Some((id, digest::of(&bytes)))),
-                    Err(error) if gone(&error) => Ok(None),
-                    Err(error) => Err(Error::from(error)),
-                }
-            })
-            .buffer_unordered(IN_FLIGHT);
-        let mut contents = BTreeMap::new();
-        while let Some(read) = reads.try_next().await? {
-            check(&context.cancel)?;
-            contents.extend(read);
-            events.emit(Event::Advanced { stage: stage.clone(), by: 1 });
-        }
-        Ok(contents)
-    })
+/// The images that have a photo, in groups.
+pub(super) struct Groups {
+    /// Of each image the content digest of its group's first photo.
+    pub(super) of: BTreeMap<String, String>,
+    /// Photos that are another one byte for byte.
+    pub(super) exact: u64,
+    /// Photos that show the picture of another one.
+    pub(super) near: u64,
 }
 
-/// Whether only this photo is to blame, so that the image does without one.
-fn gone(error: &storage::Error) -> bool {
-    matches!(error.reason(), Some(Reason::Vanished | Reason::ChangedSincePlan))
+/// Groups the images by their photos. A photo that cannot be decoded is one with its bytes only. Photos that are not known yet
+/// are decoded.
+pub(super) fn groups<T>(store: &Store, images: &BTreeMap<String, T>, context: &Context) -> Result<Groups, Error> {
+    let photos = dataset::find(store, images)?;
+    let facts = survey(store, photos.values(), context)?;
+    for (key, facts) in &facts {
+        readable(store, key, facts)?;
+    }
+    let rows = alike(facts.iter().map(|(key, facts)| (key.as_str(), facts.content.as_str(), facts.look())));
+    let kinds = |kind: Kind| rows.iter().filter(|row| row.kind == kind).count() as u64;
+    let (exact, near) = (kinds(Kind::Exact), kinds(Kind::Near));
+    let first: HashMap<&str, &str> = rows.iter().map(|row| (row.key.as_str(), row.of.as_str())).collect();
+    let content = |key: &str| {
+        let of = facts.get(first.get(key).copied().unwrap_or(key))?;
+        Some(of.content.clone()).filter(|content| !content.is_empty())
+    };
+    let of = photos.into_iter().filter_map(|(id, photo)| Some((id, content(&photo.key)?))).collect();
+    Ok(Groups { of, exact, near })
+}
+
+/// Refuses a photo that may be there and could not be read just now: the next split would be another.
+fn readable(store: &Store, key: &str, facts: &Facts) -> Result<(), Error> {
+    let gone = matches!(facts.reason, Some(Reason::Vanished | Reason::ChangedSincePlan));
+    if facts.content.is_empty() && !gone {
+        let url = store.child(key);
+        return Err(Error::Failed(format!("{} could not be read ({}): split again", url.url(), facts.detail)));
+    }
+    Ok(())
 }

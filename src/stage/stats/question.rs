@@ -1,13 +1,35 @@
-//! One SQL file as a question: its header, the words it uses, and its answer as plain values. Pure.
+//! One SQL file as a question or a check: its header, the words it uses, and its answer as plain values. Pure.
 
 use super::{Answer, AnswerColumn};
+use crate::page::plot::Plot;
+use crate::page::report::Severity;
 use crate::stage::Error;
 use crate::table;
 use polars::prelude::{AnyValue, DataFrame};
 use std::collections::BTreeSet;
 
-/// One question.
+/// Figures of an answer that are kept for later reports: for each row one.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// What they are called, such as `class_share`.
+    pub figure: String,
+    /// The column that says what each figure is of; none where the answer has one row.
+    pub item: Option<String>,
+    /// The column that holds them.
+    pub value: String,
+}
+
+/// What makes a question a check: its answer is to have no rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Whether rows block what the tables are used for, or are told only.
+    pub severity: Severity,
+    /// What to do about them.
+    pub advice: String,
+}
+
+/// One question.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     /// The file's name without its ending.
     pub name: String,
@@ -17,6 +39,16 @@ pub struct Question {
     pub question: String,
     /// What one row of the answer is.
     pub grain: String,
+    /// Which part of the report it belongs to, and which section of that: `Dataset / Classes`.
+    pub section: (String, String),
+    /// How the answer is drawn.
+    pub plot: Option<Plot>,
+    /// The columns of label and value, when the rows are headline figures.
+    pub numbers: Option<(String, String)>,
+    /// What is kept of the answer.
+    pub keeps: Vec<Keep>,
+    /// Whether it is a check, and which.
+    pub rule: Option<Rule>,
     /// What each column of the answer holds.
     pub meanings: Vec<AnswerColumn>,
     /// The file's text.
@@ -30,7 +62,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// Reads a file.
+    /// Reads a file; one in a folder `checks` is a check.
     pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
         let name = file.strip_suffix(".sql").unwrap_or(file).to_owned();
         let refuse = |error: polars::error::PolarsError| table::Error::Query {
@@ -44,27 +76,72 @@ impl Question {
             name,
             question: String::new(),
             grain: String::new(),
+            section: ("Dataset".to_owned(), "More".to_owned()),
+            plot: None,
+            numbers: None,
+            keeps: Vec::new(),
+            rule: None,
             meanings: Vec::new(),
             text: text.to_owned(),
             tables: tables.into_iter().collect(),
             words,
             star,
         };
+        let mut rule = Rule { severity: Severity::Warn, advice: String::new() };
         for line in text.lines().map(str::trim).take_while(|line| line.starts_with("--") || line.is_empty()) {
             let Some((key, value)) = line.trim_start_matches('-').split_once(':') else { continue };
-            let value = value.trim().to_owned();
+            let wrong =
+                |detail: String| Error::Usage(format!("{file}: `{}`: {detail}", line.trim_start_matches("-- ")));
+            let value = value.trim();
             match key.trim() {
-                "title" => parsed.title = value,
-                "question" => parsed.question = value,
-                "grain" => parsed.grain = value,
+                "title" => value.clone_into(&mut parsed.title),
+                "question" => value.clone_into(&mut parsed.question),
+                "grain" => value.clone_into(&mut parsed.grain),
+                "section" => {
+                    let (part, section) = value.split_once('/').unwrap_or((value, "Overview"));
+                    parsed.section = (part.trim().to_owned(), section.trim().to_owned());
+                }
+                "chart" => parsed.plot = Plot::parse(value).map_err(wrong)?,
+                "numbers" => {
+                    let pairs = pairs(value).map_err(wrong)?;
+                    let [("label", label), ("value", value)] = pairs[..] else {
+                        return Err(wrong("write numbers: label=COLUMN value=COLUMN".to_owned()));
+                    };
+                    parsed.numbers = Some((label.to_owned(), value.to_owned()));
+                }
+                "keep" => parsed.keeps.push(keep(value).map_err(wrong)?),
+                "severity" => {
+                    rule.severity = match value {
+                        "block" => Severity::Block,
+                        "warn" => Severity::Warn,
+                        _ => return Err(wrong("it is either block or warn".to_owned())),
+                    }
+                }
+                "advice" => value.clone_into(&mut rule.advice),
                 key => {
                     if let Some(column) = key.strip_prefix("column ") {
-                        parsed.meanings.push(AnswerColumn { name: column.trim().to_owned(), meaning: value });
+                        let column = AnswerColumn { name: column.trim().to_owned(), meaning: value.to_owned() };
+                        parsed.meanings.push(column);
                     }
                 }
             }
         }
+        if let Some(("checks", name)) = parsed.name.rsplit_once('/') {
+            if parsed.title == parsed.name {
+                name.clone_into(&mut parsed.title);
+            }
+            parsed.name = name.to_owned();
+            parsed.rule = Some(rule);
+        }
         Ok(parsed)
+    }
+
+    /// Columns that the header names and the answer must have.
+    fn promised(&self) -> impl Iterator<Item = &str> {
+        let plot = self.plot.iter().flat_map(Plot::columns);
+        let numbers = self.numbers.iter().flat_map(|(label, value)| [label.as_str(), value.as_str()]);
+        let keeps = self.keeps.iter().flat_map(|keep| keep.item.as_deref().into_iter().chain([keep.value.as_str()]));
+        plot.chain(numbers).chain(keeps)
     }
 
     /// The answer as plain values.
@@ -74,6 +151,10 @@ impl Question {
             known.map_or_else(String::new, |column| column.meaning.clone())
         };
         let names = frame.get_column_names();
+        if let Some(column) = self.promised().find(|column| !names.iter().any(|name| name.as_str() == *column)) {
+            let detail = format!("its header speaks of a column {column}, and the answer has none of that name");
+            return Err(table::Error::Query { name: self.name.clone(), detail }.into());
+        }
         let columns =
             names.iter().map(|name| AnswerColumn { name: name.to_string(), meaning: meaning(name) }).collect();
         let mut rows = Vec::with_capacity(frame.height());
@@ -94,6 +175,27 @@ impl Question {
             absent,
         })
     }
+}
+
+/// `key=value key=value`
+fn pairs(text: &str) -> Result<Vec<(&str, &str)>, String> {
+    text.split_whitespace()
+        .map(|pair| pair.split_once('=').ok_or_else(|| format!("{pair}: write KEY=COLUMN")))
+        .collect()
+}
+
+fn keep(text: &str) -> Result<Keep, String> {
+    let wanted = || "write keep: FIGURE item=COLUMN value=COLUMN; item may be left out".to_owned();
+    let (figure, rest) = text.split_once(char::is_whitespace).ok_or_else(wanted)?;
+    let (mut item, mut value) = (None, None);
+    for (key, column) in pairs(rest)? {
+        match key {
+            "item" => item = Some(column.to_owned()),
+            "value" => value = Some(column.to_owned()),
+            _ => return Err(wanted()),
+        }
+    }
+    Ok(Keep { figure: figure.to_owned(), item, value: value.ok_or_else(wanted)? })
 }
 
 /// A value of polars as JSON; what JSON cannot say (no number, infinity) is null.

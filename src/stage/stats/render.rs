@@ -1,26 +1,43 @@
 //! Answers for the terminal and for programs. Pure.
 
-use super::Answer;
+use super::{Answer, Checked, Findings};
+use crate::page::report::{CheckOutcome, Severity};
 use serde_json::{Value, json as object};
 
-/// The answers as aligned columns: numbers to the right, text to the left, two spaces between.
-pub fn text(answers: &[Answer]) -> String {
+/// Everything as aligned columns: what failed before all else, then each answer; numbers to the right, text to the left.
+pub fn text(findings: &Findings) -> String {
     let mut text = String::new();
-    for (index, answer) in answers.iter().enumerate() {
-        if index > 0 {
-            text.push('\n');
-        }
-        text.push_str(&format!("{}\n", answer.title));
-        if !answer.question.is_empty() {
-            text.push_str(&format!("{}\n", answer.question));
-        }
-        if !answer.absent.is_empty() {
-            text.push_str(&format!("(not in the store, taken as empty: {})\n", answer.absent.join(", ")));
-        }
+    for checked in findings.failed() {
+        let word = if checked.rule.severity == Severity::Block { "BLOCKED" } else { "WARNING" };
+        text.push_str(&format!("{word}: {}\n{}\n", checked.question.title, checked.rule.advice));
+        answer(&checked.answer, &mut text);
         text.push('\n');
-        table(answer, &mut text);
     }
+    for asked in &findings.asked {
+        text.push_str(&format!("{}\n", asked.answer.title));
+        answer(&asked.answer, &mut text);
+        text.push('\n');
+    }
+    for Checked { question, outcome, .. } in &findings.checks {
+        match outcome {
+            CheckOutcome::Passed => text.push_str(&format!("check passed: {}\n", question.title)),
+            CheckOutcome::NotAsked(why) => text.push_str(&format!("check not asked: {}: {why}\n", question.title)),
+            CheckOutcome::Failed => {}
+        }
+    }
+    text.push_str(&format!("{}\n", findings.summary()));
     text
+}
+
+fn answer(answer: &Answer, text: &mut String) {
+    if !answer.question.is_empty() {
+        text.push_str(&format!("{}\n", answer.question));
+    }
+    if !answer.absent.is_empty() {
+        text.push_str(&format!("(not in the store, taken as empty: {})\n", answer.absent.join(", ")));
+    }
+    text.push('\n');
+    table(answer, text);
 }
 
 fn table(answer: &Answer, text: &mut String) {
@@ -63,12 +80,12 @@ fn cell(value: &Value) -> String {
 
 /// The answers as one JSON value: a list of objects, each with its name, its words, its columns, and its rows as objects
 /// from column to value.
-pub fn json(answers: &[Answer]) -> Value {
+pub fn json<'a>(answers: impl IntoIterator<Item = &'a Answer>) -> Value {
     let row = |answer: &Answer, row: &Vec<Value>| -> Value {
         let pairs = answer.columns.iter().zip(row).map(|(column, value)| (column.name.clone(), value.clone()));
         Value::Object(pairs.collect())
     };
-    let answers = answers.iter().map(|answer| {
+    let answers = answers.into_iter().map(|answer| {
         object!({
             "name": answer.name,
             "title": answer.title,

@@ -1,166 +1,306 @@
-//! What can be queried: tables of the store by their names, and which of their columns. Must not know any question.
+//! What can be queried: tables by their names, and which of their columns. Must not know any question.
 //!
 //! Spans (`starts`, `lengths`, `classes`) stay closed: they are most of the bytes, and no query says anything with them.
-//!
-//! | table | columns |
-//! |---|---|
-//! | `annotations` | `image_id`, `class_id`, `attribute_ids`, `height`, `width`, `area_px`, `row`, `notes` |
-//! | `masks` | `image_id`, `height`, `width`, `policy`, `class_ids`, `class_pixels`, `class_annotated`, `conflicted_share`, `rows` |
-//! | `quarantine` | `stage`, `item`, `reason`, `detail`, `where` (quote it), `first_seen` (text, UTC) |
-//! | `splits` | `image_id`, `split`, `group` (quote it) |
-//! | `labels` | `class_id`, `value` (of the class in `masks`), `name`, `supercategory`, `kind` (`main`, `part`), `public_masks` (rows in the public training file) |
+//! `docs/questions.md` describes every table and column for those who write questions.
 
-use super::Question;
+use super::{Question, derive, runs};
+use crate::digest;
 use crate::stage::tables::Place;
-use crate::stage::{Context, Error, check};
-use crate::table::schema::{ANNOTATIONS, MASKS, QUARANTINE, SPLITS};
-use crate::table::{self, Manifest, Table, frame, labels};
-use crate::{clock, digest};
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt8Array, UInt32Array};
-use arrow::datatypes::{DataType, Field, Schema, TimestampMillisecondType};
-use polars::prelude::DataFrame;
-use std::sync::Arc;
+use crate::stage::{Context, Error};
+use crate::table::schema::{
+    ANNOTATIONS, ATTEMPTS, CONFUSION, GRIDS, HISTORY, IMAGES, LEDGER, MASKS, OVERLAPS, POLICIES, QUARANTINE, SHAPES,
+    SPLITS,
+};
+use crate::table::{Manifest, Table};
 
-/// The tables of the store that are open to queries, each with its open columns.
-const OPEN: [(&Table, &[&str]); 4] = [
-    (&ANNOTATIONS, &["image_id", "class_id", "attribute_ids", "height", "width", "area_px", "row", "notes"]),
-    (
-        &MASKS,
-        &[
-            "image_id",
-            "height",
-            "width",
-            "policy",
-            "class_ids",
-            "class_pixels",
-            "class_annotated",
-            "conflicted_share",
-            "rows",
-        ],
-    ),
-    (&QUARANTINE, &["stage", "item", "reason", "detail", "where", "first_seen"]),
-    (&SPLITS, &["image_id", "split", "group"]),
+/// Where the rows of a table come from.
+#[derive(Clone, Copy)]
+pub(super) enum Source {
+    /// A table of the store.
+    Stored(&'static Table),
+    /// Tables of one schema in folders below its name; each level of folders is a column before the others.
+    Folders(&'static Table, &'static [&'static str]),
+    /// The newest run of each stage in the table of attempts.
+    Attempts,
+    /// Photos, by the facts in the table of images.
+    Images,
+    /// Photos that duplicate others, by the same.
+    Duplicates,
+    /// The class list.
+    Labels,
+    /// The attribute list.
+    Attributes,
+    /// The ends of runs.
+    Runs,
+    /// Figures kept by earlier reports, and those of this one.
+    Stats,
+}
+
+/// A table that is open to queries.
+pub(super) struct Open {
+    pub(super) name: &'static str,
+    pub(super) source: Source,
+    /// Its columns that are open, as the schema has them.
+    pub(super) columns: &'static [&'static str],
+    /// Columns that are computed when it is loaded.
+    pub(super) made: &'static [&'static str],
+}
+
+const ITEM: &[&str] = &[
+    "key",
+    "etag",
+    "size",
+    "outcome",
+    "reason",
+    "detail",
+    "output_bytes",
+    "format",
+    "width",
+    "height",
+    "notes",
+    "coverage",
+    "soft_share",
+    "border_contact",
+    "confidence",
+    "components",
+    "holes",
+    "sharpness",
+    "doubt",
+    "violations",
+    "run",
 ];
-/// The class list, offered as a table.
-const LABELS: &str = "labels";
+const ATTEMPT: &[&str] = &[
+    "run",
+    "key",
+    "outcome",
+    "reason",
+    "size",
+    "output_bytes",
+    "width",
+    "height",
+    "shard",
+    "host",
+    "fetch_ms",
+    "decode_ms",
+    "predict_ms",
+    "encode_ms",
+    "put_ms",
+];
+const IMAGE: &[&str] = &[
+    "key",
+    "etag",
+    "size",
+    "height",
+    "width",
+    "format",
+    "reason",
+    "detail",
+    "orientation",
+    "profile",
+    "colour",
+    "bits",
+    "jpeg_quality",
+    "content",
+    "brightness",
+    "contrast",
+    "sharpness",
+    "entropy",
+    "saturation",
+    "backdrop_share",
+    "backdrop",
+];
+const STEP: &[&str] = &[
+    "step",
+    "epoch",
+    "part",
+    "loss",
+    "learning_rate",
+    "pixel_accuracy",
+    "mean_iou",
+    "foreground_iou",
+    "seconds",
+    "wait_seconds",
+];
+const MASK: &[&str] = &[
+    "image_id",
+    "height",
+    "width",
+    "policy",
+    "class_ids",
+    "class_pixels",
+    "class_annotated",
+    "conflicted_share",
+    "rows",
+];
+
+/// Every table that a query may name.
+pub(super) const OPEN: [Open; 17] = [
+    Open {
+        name: "annotations",
+        source: Source::Stored(&ANNOTATIONS),
+        columns: &["image_id", "class_id", "attribute_ids", "height", "width", "area_px", "row", "notes"],
+        made: &["spans", "left", "top", "right", "bottom"],
+    },
+    stored(&MASKS, MASK),
+    stored(&QUARANTINE, &["stage", "item", "reason", "detail", "where", "first_seen"]),
+    stored(&SPLITS, &["image_id", "split", "group"]),
+    Open { name: "images", source: Source::Images, columns: IMAGE, made: &["image_id", "group", "alike"] },
+    stored(&OVERLAPS, &["class_a", "class_b", "images", "overlapping", "pixels", "hidden"]),
+    stored(&POLICIES, &["policy", "class_id", "annotated", "visible"]),
+    stored(&GRIDS, &["class_id", "y", "x", "share"]),
+    made("duplicates", Source::Duplicates),
+    made("labels", Source::Labels),
+    made("attributes", Source::Attributes),
+    made("runs", Source::Runs),
+    made("stats", Source::Stats),
+    Open { name: "ledger", source: Source::Folders(&LEDGER, &["pipeline", "stage"]), columns: ITEM, made: &[] },
+    Open { name: "attempts", source: Source::Attempts, columns: ATTEMPT, made: &[] },
+    Open { name: "history", source: Source::Folders(&HISTORY, &["model"]), columns: STEP, made: &[] },
+    Open {
+        name: "confusion",
+        source: Source::Folders(&CONFUSION, &["folder"]),
+        columns: &["model", "split", "label", "prediction", "pixels"],
+        made: &[],
+    },
+];
+
+const fn stored(table: &'static Table, columns: &'static [&'static str]) -> Open {
+    Open { name: table.name, source: Source::Stored(table), columns, made: &[] }
+}
+
+const fn made(name: &'static str, source: Source) -> Open {
+    Open { name, source, columns: &[], made: &[] }
+}
+
+/// The current version of a table in one folder.
+pub(super) struct Version {
+    pub(super) table: &'static Table,
+    pub(super) folder: String,
+    pub(super) manifest: Manifest,
+}
+
+impl Version {
+    pub(super) fn place(&self) -> Place<'_> {
+        Place { table: self.table, folder: &self.folder }
+    }
+
+    fn find(table: &'static Table, folder: String, context: &Context) -> Result<Option<Self>, Error> {
+        let manifest = context.tables.current_at(Place { table, folder: &folder })?;
+        Ok(manifest.map(|manifest| Self { table, folder, manifest }))
+    }
+}
 
 /// A table that some question names.
-pub struct Found {
-    /// Its name.
-    pub name: String,
-    /// The schema and the columns open to queries; none for the class list.
-    stored: Option<(&'static Table, &'static [&'static str])>,
-    /// The current version, if it was ever published.
-    version: Option<Manifest>,
+pub(super) struct Found {
+    pub(super) open: &'static Open,
+    /// What it is read from; none where it was never made.
+    pub(super) versions: Vec<Version>,
+    /// Where the masks of annotations lie, when a question asks for that.
+    pub(super) shapes: Option<Version>,
+    /// Runs that have ended, the newest last.
+    pub(super) runs: Vec<String>,
+    /// Whether it has rows of its own, or could have.
+    absent: bool,
 }
 
 impl Found {
-    /// Whether it was never published.
-    pub fn is_absent(&self) -> bool {
-        self.stored.is_some() && self.version.is_none()
+    /// Its name.
+    pub(super) fn name(&self) -> &'static str {
+        self.open.name
     }
 
-    /// Whether it has a version in the store.
-    pub fn is_present(&self) -> bool {
-        self.version.is_some()
+    /// Its rows.
+    pub(super) fn rows(&self) -> u64 {
+        self.versions.iter().map(|version| version.manifest.rows).sum()
+    }
+
+    /// Whether it was never made.
+    pub(super) fn is_absent(&self) -> bool {
+        self.absent
     }
 
     /// Of its rows: the checksums of its parts.
     pub(super) fn digest(&self) -> String {
-        let parts = self.version.iter().flat_map(|version| &version.parts);
+        let parts = self.versions.iter().flat_map(|version| &version.manifest.parts);
         let parts: Vec<&str> = parts.map(|part| part.blake3.as_str()).collect();
         digest::of(parts.join("\n").as_bytes())
+    }
+
+    /// Whether a report of it depends on its rows: not on those of runs and reports, or every report would call for another
+    /// one, nor on what is made of other tables.
+    pub(super) fn is_data(&self) -> bool {
+        !matches!(self.open.source, Source::Runs | Source::Stats) && !is_derived(self.open)
     }
 }
 
 /// The tables that the questions name and that there can be, with their current versions. A name that is none of them is
 /// left to the query itself: it may be the name of a subquery.
-pub(super) fn find(questions: &[Question], context: &Context) -> Result<Vec<Found>, Error> {
-    let named = |name: &str| questions.iter().any(|question| question.tables.contains(name));
-    let mut found = Vec::new();
-    for (table, columns) in OPEN {
-        if named(table.name) {
-            let version = context.tables.current(table)?;
-            found.push(Found { name: table.name.to_owned(), stored: Some((table, columns)), version });
-        }
-    }
-    if named(LABELS) {
-        found.push(Found { name: LABELS.to_owned(), stored: None, version: None });
-    }
-    Ok(found)
+pub(super) fn find(questions: &[&Question], context: &Context) -> Result<Vec<Found>, Error> {
+    let shaped = uses_shapes(questions);
+    named(questions).map(|open| look(open, shaped, context)).collect()
 }
 
-/// The frames of the found tables, with those columns only that some question may use.
-pub(super) fn load<'a>(
-    found: &'a [Found],
-    questions: &[Question],
-    context: &Context,
-) -> Result<Vec<(&'a str, DataFrame)>, Error> {
-    let mut frames = Vec::with_capacity(found.len());
-    for entry in found {
-        let Some((table, open)) = entry.stored else {
-            frames.push((entry.name.as_str(), frame::of_batch(&class_list()?)?));
-            continue;
-        };
-        let asking: Vec<&Question> = questions.iter().filter(|question| question.tables.contains(table.name)).collect();
-        let used = |column: &str| asking.iter().any(|question| question.star || question.words.contains(column));
-        let mut columns: Vec<&str> = open.iter().copied().filter(|column| used(column)).collect();
-        if columns.is_empty() {
-            columns.push(open[0]); // Rows are counted.
-        }
-        let mut batches = Vec::new();
-        if let Some(version) = &entry.version {
-            for batch in context.tables.scan(Place::from(table), version, Some(&columns)) {
-                check(&context.cancel)?;
-                batches.push(readable(&batch?)?);
+fn named(questions: &[&Question]) -> impl Iterator<Item = &'static Open> {
+    OPEN.iter().filter(|open| questions.iter().any(|question| question.tables.contains(open.name)))
+}
+
+/// Whether a question may use where masks lie.
+fn uses_shapes(questions: &[&Question]) -> bool {
+    let annotations = OPEN.iter().find(|open| open.name == ANNOTATIONS.name);
+    annotations.is_some_and(|open| open.made.iter().any(|column| is_used(open, column, questions)))
+}
+
+/// Whether a question uses what is made of the masks by [`derive`].
+pub(super) fn uses_derived(questions: &[&Question]) -> bool {
+    uses_shapes(questions) || named(questions).any(is_derived)
+}
+
+fn is_derived(open: &Open) -> bool {
+    derive::MADE.iter().any(|made| made.name == open.name)
+}
+
+/// Whether a question that names the table may use a column of it.
+pub(super) fn is_used(open: &Open, column: &str, questions: &[&Question]) -> bool {
+    let mut asking = questions.iter().filter(|question| question.tables.contains(open.name));
+    asking.any(|question| question.star || question.words.contains(column))
+}
+
+fn look(open: &'static Open, shaped: bool, context: &Context) -> Result<Found, Error> {
+    let mut found = Found { open, versions: Vec::new(), shapes: None, runs: Vec::new(), absent: false };
+    match open.source {
+        Source::Stored(table) => {
+            found.versions.extend(Version::find(table, table.name.to_owned(), context)?);
+            if shaped && open.name == ANNOTATIONS.name {
+                found.shapes = Version::find(&SHAPES, SHAPES.name.to_owned(), context)?;
             }
         }
-        if batches.is_empty() {
-            batches.push(readable(&empty(table, &columns)?)?);
+        Source::Images | Source::Duplicates => {
+            found.versions.extend(Version::find(&IMAGES, IMAGES.name.to_owned(), context)?)
         }
-        frames.push((entry.name.as_str(), frame::of(&batches)?));
+        Source::Attempts => found.versions.extend(Version::find(&ATTEMPTS, ATTEMPTS.name.to_owned(), context)?),
+        Source::Folders(table, levels) => {
+            let mut folders = vec![table.name.to_owned()];
+            for _ in levels {
+                let mut deeper = Vec::new();
+                for folder in folders {
+                    let store = context.tables.store();
+                    let mut inner = store.wait(store.list_folders(&folder))?;
+                    inner.sort();
+                    deeper.extend(inner.into_iter().map(|inner| format!("{folder}/{inner}")));
+                }
+                folders = deeper;
+            }
+            for folder in folders {
+                found.versions.extend(Version::find(table, folder, context)?);
+            }
+        }
+        Source::Runs => found.runs = runs::ended(context)?,
+        Source::Labels | Source::Attributes | Source::Stats => {}
     }
-    Ok(frames)
-}
-
-/// No rows of some columns.
-fn empty(table: &Table, columns: &[&str]) -> Result<RecordBatch, table::Error> {
-    let schema = table.schema();
-    let fields = columns.iter().map(|column| Ok(schema.field_with_name(column)?.clone()));
-    let fields = fields.collect::<Result<Vec<_>, arrow::error::ArrowError>>()?;
-    Ok(RecordBatch::new_empty(Arc::new(Schema::new(fields))))
-}
-
-/// Points in time as text (RFC 3339, UTC), which sorts as they do.
-fn readable(batch: &RecordBatch) -> Result<RecordBatch, table::Error> {
-    let schema = batch.schema();
-    let mut fields = Vec::with_capacity(batch.num_columns());
-    let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
-    for (field, column) in schema.fields().iter().zip(batch.columns()) {
-        let Some(times) = column.as_primitive_opt::<TimestampMillisecondType>() else {
-            fields.push(field.as_ref().clone());
-            columns.push(Arc::clone(column));
-            continue;
-        };
-        let texts = times.iter().map(|time| Some(clock::Timestamp::from_millisecond(time?).ok()?.to_string()));
-        columns.push(Arc::new(texts.collect::<StringArray>()));
-        fields.push(Field::new(field.name(), DataType::Utf8, true));
-    }
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
-}
-
-fn class_list() -> Result<RecordBatch, table::Error> {
-    let classes = &labels::CLASSES;
-    let texts = |of: fn(&labels::Class) -> &'static str| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(classes.iter().map(of)))
+    found.absent = match open.source {
+        Source::Labels | Source::Attributes | Source::Stats => false,
+        Source::Runs => found.runs.is_empty(),
+        _ => found.versions.is_empty(),
     };
-    let columns: [(&str, ArrayRef); 6] = [
-        ("class_id", Arc::new(UInt8Array::from_iter_values(classes.iter().map(|class| class.id)))),
-        ("value", Arc::new(UInt8Array::from_iter_values(classes.iter().map(|class| class.id + 1)))),
-        ("name", texts(|class| class.name)),
-        ("supercategory", texts(|class| class.supercategory)),
-        ("kind", texts(|class| if class.main { "main" } else { "part" })),
-        ("public_masks", Arc::new(UInt32Array::from_iter_values(classes.iter().map(|class| class.instances)))),
-    ];
-    Ok(RecordBatch::try_from_iter(columns)?)
+    Ok(found)
 }

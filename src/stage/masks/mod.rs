@@ -12,14 +12,17 @@
 //!
 //! Grey and not palette PNG: every reader gives back its values, while some turn a palette into colours.
 
-use super::measure::legend::{Entry, entries};
+mod show;
+
+pub use show::{Drawn, ShowSettings, Shown, examples, show, show_all};
+
 use super::tables::Place;
 use super::{Context, Error, Report, check};
 use crate::event::{Event, Level, note};
-use crate::image::raster::{ClassSpans, overlay, palette};
-use crate::image::{DecodedImage, Filter, Limits, SourceImage, decode, encode, resize_rgb};
+use crate::image::encode;
+use crate::image::raster::{ClassSpans, palette};
 use crate::outcome::Counts;
-use crate::storage::{self, Store};
+use crate::storage::Store;
 use crate::table::labels;
 use crate::table::schema::{MASKS, SPLITS};
 use arrow::array::{AsArray, RecordBatch};
@@ -36,10 +39,6 @@ const COLUMNS: [&str; 5] = ["image_id", "height", "width", "classes", "lengths"]
 const ALL: &str = "all";
 /// Values with main items only: background and 27 classes.
 const MAIN_VALUES: usize = 28;
-/// What the photo is when there is none: dark grey.
-const NO_PHOTO: u8 = 40;
-/// Endings that photos are looked for under, in this order.
-const ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "tiff"];
 
 /// What to export.
 #[derive(Clone, Debug)]
@@ -204,108 +203,4 @@ fn describe(settings: &ExportSettings, ids: &mut BTreeMap<String, Vec<String>>, 
 
 fn lines<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     lines.flat_map(|line| [line, "\n"]).collect()
-}
-
-/// What to show.
-#[derive(Clone, Debug)]
-pub struct ShowSettings {
-    /// The image.
-    pub image_id: String,
-    /// The photos, named by image id, directly in this folder; dark grey in their place when there are none.
-    pub photos: Option<Store>,
-    /// Pixels of the longer side at most; smaller images are not enlarged.
-    pub long_side: u32,
-}
-
-/// An image with its mask over it.
-#[derive(Clone, Debug)]
-pub struct Shown {
-    /// RGB PNG.
-    pub png: Vec<u8>,
-    /// Height of the image as annotated, pixels.
-    pub height: u32,
-    /// Width of the image as annotated, pixels.
-    pub width: u32,
-    /// The classes that occur, the largest first.
-    pub legend: Vec<Entry>,
-}
-
-/// Draws one image with its mask over it.
-pub fn show(settings: &ShowSettings, context: &Context) -> Result<Shown, Error> {
-    let ShowSettings { image_id, photos, long_side } = settings;
-    let masks = context.tables.current(&MASKS)?.ok_or_else(|| no_masks(context))?;
-    let mut found = None;
-    for batch in context.tables.scan(Place::from(&MASKS), &masks, Some(&COLUMNS)) {
-        check(&context.cancel)?;
-        let batch = batch?;
-        let ids = batch.column(0).as_string::<i32>();
-        if let Some(row) = (0..batch.num_rows()).find(|row| ids.value(*row) == image_id) {
-            found = Some((batch, row));
-            break;
-        }
-    }
-    let Some((batch, row)) = found else {
-        let url = context.tables.store().url();
-        let text = format!(
-            "the image {image_id} has no masks in {url}; its rows may be in the quarantine, or the id is misspelt"
-        );
-        return Err(Error::Usage(text));
-    };
-    let spans = spans_of(&batch, row).1;
-    let failed = |error| Error::Failed(format!("the mask of {image_id}: {error}"));
-    let (width, height) = fitted(spans.width, spans.height, *long_side);
-    let map = spans.sample(width, height).map_err(failed)?;
-    let mut rgb = match photos {
-        Some(photos) => {
-            let photo = photo(photos, image_id)?;
-            if (photo.width, photo.height) != (spans.width, spans.height) {
-                let text = format!(
-                    "the photo of {image_id} is {} × {} and its masks are {} × {}: the photo is stretched to them here, and unfit to train on",
-                    photo.width, photo.height, spans.width, spans.height
-                );
-                note(&context.events, Level::Warn, text);
-            }
-            resize_rgb(&photo, width, height, Filter::Bilinear).map_err(failed)?
-        }
-        None => vec![NO_PHOTO; map.len() * 3],
-    };
-    let colours = palette(labels::CLASSES.len() + 1);
-    overlay(&mut rgb, &map, width, &colours).map_err(failed)?;
-    let png = encode::png_rgb(width, height, &rgb, None).map_err(failed)?;
-    let mut pixels: BTreeMap<u8, u64> = BTreeMap::new();
-    for (value, length) in spans.classes.iter().zip(spans.lengths) {
-        *pixels.entry(*value).or_default() += u64::from(*length);
-    }
-    let mut legend = entries(pixels, &colours);
-    legend.sort_by_key(|entry| (std::cmp::Reverse(entry.pixels), entry.class));
-    Ok(Shown { png, height: spans.height, width: spans.width, legend })
-}
-
-/// The size with the longer side at most `long_side`, at least 1 pixel each.
-fn fitted(width: u32, height: u32, long_side: u32) -> (u32, u32) {
-    let long = width.max(height);
-    if long <= long_side {
-        return (width, height);
-    }
-    let scaled = |side: u32| (u64::from(side) * u64::from(long_side) / u64::from(long)).max(1) as u32;
-    (scaled(width), scaled(height))
-}
-
-/// The photo of an image, as stored: masks follow the stored pixels, not the orientation that EXIF asks for.
-fn photo(photos: &Store, image_id: &str) -> Result<DecodedImage, Error> {
-    for ending in ENDINGS {
-        let key = format!("{image_id}.{ending}");
-        let bytes = match photos.wait(photos.get(&key)) {
-            Ok(bytes) => bytes,
-            Err(storage::Error::NotFound { .. }) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let limits = Limits { apply_orientation: false, ..Limits::default() };
-        return decode(&SourceImage { bytes }, &limits)
-            .map_err(|error| Error::Failed(format!("{}/{key}: {error}", photos.url())));
-    }
-    Err(Error::Usage(format!(
-        "there is no photo of {image_id} in {}; leave --photos out to see the mask alone",
-        photos.url()
-    )))
 }

@@ -1,5 +1,5 @@
 //! Rows of the table `annotations` as whole images, in bounded portions. Where the rows of an image are neighbours, one pass
-//! suffices; otherwise they are brought together through buckets on the local disk. Must not know how masks are merged.
+//! suffices; otherwise they are brought together through buckets on the local disk. Must not know what is done with them.
 
 use crate::stage::tables::Tables;
 use crate::stage::{Context, Error, check};
@@ -21,18 +21,18 @@ const PORTION_BYTES: usize = 4 << 20;
 const COLUMNS: [&str; 8] = ["image_id", "class_id", "height", "width", "starts", "lengths", "area_px", "row"];
 
 /// Whole images.
-pub(super) struct Portion {
+pub(in crate::stage) struct Portion {
     /// Batches of the columns above.
-    pub(super) pieces: Vec<RecordBatch>,
+    pub(in crate::stage) pieces: Vec<RecordBatch>,
     /// Rows as piece and row in it, image after image.
-    pub(super) places: Vec<(u32, u32)>,
+    pub(in crate::stage) places: Vec<(u32, u32)>,
     /// The places of each image.
-    pub(super) images: Vec<Range<usize>>,
+    pub(in crate::stage) images: Vec<Range<usize>>,
 }
 
 /// How a pass over neighbours ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(in crate::stage) enum End {
     /// All images were given.
     Whole,
     /// An image came back after others.
@@ -40,26 +40,26 @@ pub(super) enum End {
 }
 
 /// The columns of one piece.
-pub(super) struct Piece<'a> {
+pub(in crate::stage) struct Piece<'a> {
     /// `image_id`.
-    pub(super) ids: &'a StringArray,
+    pub(in crate::stage) ids: &'a StringArray,
     /// `class_id`.
-    pub(super) classes: &'a UInt8Array,
+    pub(in crate::stage) classes: &'a UInt8Array,
     /// Pixels.
-    pub(super) heights: &'a UInt32Array,
+    pub(in crate::stage) heights: &'a UInt32Array,
     /// Pixels.
-    pub(super) widths: &'a UInt32Array,
+    pub(in crate::stage) widths: &'a UInt32Array,
     starts: &'a ListArray,
     lengths: &'a ListArray,
     /// Pixels of each mask.
-    pub(super) areas: &'a UInt64Array,
+    pub(in crate::stage) areas: &'a UInt64Array,
     /// Row in the source.
-    pub(super) rows: &'a UInt64Array,
+    pub(in crate::stage) rows: &'a UInt64Array,
 }
 
 impl<'a> Piece<'a> {
     /// The columns of a batch that `read` conformed to the schema.
-    pub(super) fn of(batch: &'a RecordBatch) -> Self {
+    pub(in crate::stage) fn of(batch: &'a RecordBatch) -> Self {
         Self {
             ids: batch.column(0).as_string(),
             classes: numbers::<UInt8Type>(batch, 1),
@@ -73,12 +73,12 @@ impl<'a> Piece<'a> {
     }
 
     /// First pixel of each span of a row.
-    pub(super) fn starts(&self, row: usize) -> &'a [u32] {
+    pub(in crate::stage) fn starts(&self, row: usize) -> &'a [u32] {
         items(self.starts, row)
     }
 
     /// Pixels of each span of a row.
-    pub(super) fn lengths(&self, row: usize) -> &'a [u32] {
+    pub(in crate::stage) fn lengths(&self, row: usize) -> &'a [u32] {
         items(self.lengths, row)
     }
 }
@@ -94,10 +94,10 @@ fn items(list: &ListArray, row: usize) -> &[u32] {
 }
 
 /// The rows to read.
-pub(super) struct Annotations<'a> {
-    pub(super) context: &'a Context,
-    pub(super) source: &'a Tables,
-    pub(super) manifest: &'a Manifest,
+pub(in crate::stage) struct Annotations<'a> {
+    pub(in crate::stage) context: &'a Context,
+    pub(in crate::stage) source: &'a Tables,
+    pub(in crate::stage) manifest: &'a Manifest,
 }
 
 impl Annotations<'_> {
@@ -106,7 +106,7 @@ impl Annotations<'_> {
     }
 
     /// One pass over neighbours. `give` says `false` when nobody wants more.
-    pub(super) fn contiguous(&self, give: &mut dyn FnMut(Portion) -> bool) -> Result<End, Error> {
+    pub(in crate::stage) fn contiguous(&self, give: &mut dyn FnMut(Portion) -> bool) -> Result<End, Error> {
         let mut seen: HashMap<Box<str>, ()> = HashMap::new();
         let mut open = Open::default();
         let mut current = String::new();
@@ -142,7 +142,7 @@ impl Annotations<'_> {
     }
 
     /// Two passes and buckets between them, for rows in any order.
-    pub(super) fn scattered(&self, give: &mut dyn FnMut(Portion) -> bool) -> Result<(), Error> {
+    pub(in crate::stage) fn scattered(&self, give: &mut dyn FnMut(Portion) -> bool) -> Result<(), Error> {
         let mut numbers: HashMap<Box<str>, u32> = HashMap::new();
         let mut weights: Vec<u64> = Vec::new();
         for batch in self.scan(&["image_id", "lengths"]) {
