@@ -10,7 +10,6 @@
 -- column kind: main item, or part of a garment
 -- column masks: annotation rows of the class
 -- column share: share of all annotation rows, 0–1
--- column last_share: the same share in the last run of other data, 0–1
 -- column images: images with at least one such row
 -- column annotated_px: pixels of its masks before the merge, masks of one image added up
 -- column visible_px: pixels after the merge
@@ -48,9 +47,6 @@ merged AS (
 seen AS (
     SELECT value, SUM(pixels) AS visible_px FROM merged GROUP BY value
 ),
-before AS (
-    SELECT item, value AS share FROM stats WHERE role = 'last' AND figure = 'class_share'
-),
 whole AS (
     SELECT COUNT(*) AS masks FROM annotations
 )
@@ -60,7 +56,6 @@ SELECT
     labels.kind AS kind,
     COALESCE(rowwise.masks, 0) AS masks,
     COALESCE(ROUND(rowwise.masks * 1.0 / NULLIF(whole.masks, 0), 5), 0.0) AS share,
-    before.share AS last_share,
     COALESCE(imagewise.images, 0) AS images,
     COALESCE(rowwise.annotated_px, 0) AS annotated_px,
     COALESCE(seen.visible_px, 0) AS visible_px,
@@ -73,6 +68,5 @@ FROM labels
 LEFT JOIN rowwise ON labels.class_id = rowwise.class_id
 LEFT JOIN imagewise ON labels.class_id = imagewise.class_id
 LEFT JOIN seen ON labels.value = seen.value
-LEFT JOIN before ON labels.name = before.item
 CROSS JOIN whole
 ORDER BY masks DESC, class_id

@@ -37,4 +37,4 @@ SELECT
     ROUND(grouped.upper, 6) AS upper
 FROM labels
 LEFT JOIN grouped ON labels.class_id = grouped.class_id
-ORDER BY COALESCE(grouped.median, -1.0) DESC, class_id
+ORDER BY COALESCE(median, -1.0) DESC, class_id

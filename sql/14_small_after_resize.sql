@@ -34,4 +34,4 @@ SELECT
     ROUND(grouped.side, 1) AS side_median
 FROM labels
 LEFT JOIN grouped ON labels.class_id = grouped.class_id
-ORDER BY COALESCE(grouped.small * 1.0 / grouped.masks, -1.0) DESC, class_id
+ORDER BY COALESCE(small_share, -1.0) DESC, class_id

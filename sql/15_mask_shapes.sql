@@ -49,4 +49,4 @@ SELECT
     COALESCE(grouped.full, 0) AS full
 FROM labels
 LEFT JOIN grouped ON labels.class_id = grouped.class_id
-ORDER BY COALESCE(grouped.per_column, -1.0) DESC, class_id
+ORDER BY COALESCE(spans_per_column, -1.0) DESC, class_id

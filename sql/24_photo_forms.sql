@@ -8,7 +8,7 @@
 -- column share: share of the photos of which the property is known, 0–1
 -- column example: one of the photos, the first by name
 WITH readable AS (
-    SELECT * FROM images WHERE reason IS NULL
+    SELECT key, format, colour, bits, orientation, profile, jpeg_quality FROM images WHERE reason IS NULL
 ),
 forms AS (
     SELECT 1 AS position, 'format' AS property, COALESCE(format, 'unknown') AS form, key FROM readable

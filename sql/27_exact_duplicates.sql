@@ -6,7 +6,7 @@
 -- column content: BLAKE3 of the bytes, the first 16 characters
 -- column photos: photos with these bytes
 -- column splits: splits in which they lie
--- column sizes: different sizes that the masks give them; above 1 the annotations contradict each other
+-- column labellings: different sets of classes that their masks show; above 1 the annotations contradict each other
 -- column wasted: bytes that all but one of them take
 -- column keys: the first four by name
 WITH placed AS (
@@ -15,7 +15,7 @@ WITH placed AS (
         images.key AS key,
         images.size AS size,
         splits.split AS split,
-        CASE WHEN masks.height IS NOT NULL THEN masks.height * 100000 + masks.width END AS shape
+        ARRAY_TO_STRING(masks.class_ids, ',') AS classes
     FROM images
     LEFT JOIN splits ON images.image_id = splits.image_id
     LEFT JOIN masks ON images.image_id = masks.image_id
@@ -26,7 +26,7 @@ grouped AS (
         content,
         COUNT(DISTINCT key) AS photos,
         COUNT(DISTINCT CASE WHEN split IS NOT NULL THEN split END) AS splits,
-        COUNT(DISTINCT CASE WHEN shape IS NOT NULL THEN shape END) AS sizes,
+        COUNT(DISTINCT CASE WHEN classes IS NOT NULL THEN classes END) AS labellings,
         MAX(size) AS size,
         ARRAY_TO_STRING(ARRAY_AGG(key ORDER BY key LIMIT 4), ', ') AS keys
     FROM placed
@@ -36,7 +36,7 @@ SELECT
     LEFT(content, 16) AS content,
     photos,
     splits,
-    sizes,
+    labellings,
     CAST(size * (photos - 1) AS BIGINT) AS wasted,
     keys
 FROM grouped

@@ -11,8 +11,8 @@
 -- column share: share of all refused items, 0–1
 -- column first_seen: when the first of them was refused (UTC)
 -- column last_seen: when the newest of them was first refused (UTC)
--- column example: one of the items, the first by name
--- column detail: what was wrong with that item
+-- column examples: the first five items by name
+-- column detail: what was wrong with the first of them
 WITH whole AS (
     SELECT COUNT(*) AS items FROM quarantine
 ),
@@ -29,7 +29,7 @@ grouped AS (
         COUNT(*) AS items,
         MIN(first_seen) AS first_seen,
         MAX(first_seen) AS last_seen,
-        MIN(CASE WHEN place = 1 THEN item END) AS example,
+        ARRAY_TO_STRING(ARRAY_AGG(item ORDER BY item LIMIT 5), ', ') AS examples,
         MIN(CASE WHEN place = 1 THEN detail END) AS detail
     FROM placed
     GROUP BY stage, reason
@@ -42,7 +42,7 @@ SELECT
     ROUND(grouped.items * 1.0 / whole.items, 5) AS share,
     grouped.first_seen AS first_seen,
     grouped.last_seen AS last_seen,
-    grouped.example AS example,
+    grouped.examples AS examples,
     grouped.detail AS detail
 FROM grouped
 CROSS JOIN whole

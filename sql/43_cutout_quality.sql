@@ -31,7 +31,7 @@ WITH measured AS (
     SELECT 8 AS position, 'holes' AS measure, 'holes' AS meaning, key, CAST(holes AS DOUBLE) AS value FROM ledger
 ),
 known AS (
-    SELECT * FROM measured WHERE value IS NOT NULL
+    SELECT position, measure, meaning, key, value FROM measured WHERE value IS NOT NULL
 ),
 grouped AS (
     SELECT

@@ -22,10 +22,11 @@ validated AS (
         CAST(pixel_accuracy AS DOUBLE) AS pixel_accuracy,
         CAST(foreground_iou AS DOUBLE) AS foreground_iou,
         ROW_NUMBER() OVER (PARTITION BY model ORDER BY -CAST(mean_iou AS DOUBLE), step) AS place
-    FROM (SELECT * FROM history WHERE part = 'val' AND mean_iou IS NOT NULL)
+    FROM history
+    WHERE part = 'val' AND mean_iou IS NOT NULL
 ),
 best AS (
-    SELECT * FROM validated WHERE place = 1
+    SELECT model, step, mean_iou, pixel_accuracy, foreground_iou FROM validated WHERE place = 1
 ),
 figures AS (
     SELECT model, 1 AS position, 'steps' AS item, steps * 1.0 AS value FROM trained

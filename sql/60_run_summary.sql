@@ -1,15 +1,12 @@
--- title: The newest run in figures
+-- title: The last run in figures
 -- section: Runs / Summary
--- question: What did the newest run do?
+-- question: What did the newest run that has ended do?
 -- grain: one row per figure
 -- numbers: label=item value=value
 -- column item: what is counted or measured
 -- column value: the count, the seconds or the megabytes
-WITH newest AS (
-    SELECT MAX(started) AS started FROM runs
-),
-chosen AS (
-    SELECT MAX(runs.run) AS run FROM runs INNER JOIN newest ON runs.started = newest.started
+WITH chosen AS (
+    SELECT COALESCE(MAX(CASE WHEN ended IS NOT NULL THEN run END), MAX(run)) AS run FROM runs
 ),
 counted AS (
     SELECT

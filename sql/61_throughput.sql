@@ -1,7 +1,7 @@
 -- title: Throughput
 -- section: Runs / Speed
 -- question: How fast is each stage, and how much did it find done already?
--- grain: one row per stage, as its newest run had it, the slowest first
+-- grain: one row per stage, as the newest run that ended it had it, the slowest first
 -- chart: bars label=label value=stage_seconds
 -- column label: pipeline and stage
 -- column run: the run
@@ -15,7 +15,7 @@
 -- column network_cpu_share: share of the processor time spent in the model, 0–1
 -- column megabytes_per_second: bytes read and written per second of the stage, millions
 WITH placed AS (
-    SELECT pipeline, stage, MAX(CONCAT(started, ' ', run)) AS newest FROM runs GROUP BY pipeline, stage
+    SELECT pipeline, stage, MAX(run) AS newest FROM runs WHERE stage_seconds IS NOT NULL GROUP BY pipeline, stage
 ),
 newest AS (
     SELECT
@@ -30,8 +30,7 @@ newest AS (
         runs.bytes AS bytes
     FROM runs
     INNER JOIN placed
-        ON runs.pipeline = placed.pipeline AND runs.stage = placed.stage
-            AND CONCAT(runs.started, ' ', runs.run) = placed.newest
+        ON runs.pipeline = placed.pipeline AND runs.stage = placed.stage AND runs.run = placed.newest
 )
 SELECT
     label,
@@ -46,4 +45,4 @@ SELECT
     ROUND(network_cpu_share, 4) AS network_cpu_share,
     ROUND(bytes / 1000000.0 / NULLIF(stage_seconds, 0.0), 3) AS megabytes_per_second
 FROM newest
-ORDER BY COALESCE(stage_seconds, -1.0) DESC, label
+ORDER BY stage_seconds DESC, label

@@ -46,5 +46,5 @@ SELECT
     quarantined,
     failed
 FROM grouped
-ORDER BY started DESC, run DESC
+ORDER BY run DESC
 LIMIT 50

@@ -1,7 +1,7 @@
 -- title: No class has vanished
 -- question: Did a class with at least ten masks in the last run lose them all?
 -- severity: block
--- advice: see whether the CSV file names its classes as before; a changed label list or a lost part of the file shows like this
+-- advice: see whether the CSV file names its classes as before; a changed label list or a lost part of the file shows like this; if the class is meant to be gone, accept this check once with --accept class_not_vanished
 -- grain: one row per class that vanished, the most frequent first
 -- column name: the class
 -- column last: masks in the last run of other data

@@ -1,7 +1,7 @@
 -- title: Class shares are steady
 -- question: Did the share of a class change by more than a quarter of itself and by more than half a percentage point?
 -- severity: warn
--- advice: see under Drift what changed; if the new mix is wanted, pin this run as the baseline
+-- advice: see under Drift what changed; if the new mix is wanted, compare with this day from now on (--baseline)
 -- grain: one row per class and run compared with, the largest change first
 -- column name: the class
 -- column compared_with: last (the last run of other data) or baseline (the pinned run)

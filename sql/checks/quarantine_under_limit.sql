@@ -1,42 +1,31 @@
 -- title: Quarantine under its limit
--- question: Did any stage refuse more than 1 % of its items?
+-- question: Did ingest refuse more than 1 % of the rows?
 -- severity: warn
--- advice: look at the reasons and examples under Quarantine; mend the source, then run the stage again
--- optional: quarantine, ledger, masks, annotations
--- grain: one row per stage above the limit, the largest share first
--- column stage: the stage
--- column refused: items that it refused
--- column items: items that it was given: rows for ingest, those of the ledger where the stage keeps one, otherwise images
--- column share: refused ÷ items, 0–1
+-- advice: look at the reasons and examples under Quarantine; mend the source, then run ingest again
+-- optional: quarantine
+-- grain: one row per reason, the most frequent first, when all together are above the limit
+-- column reason: the code of the reason
+-- column refused: rows refused for it
+-- column share: share of all rows read, 0–1
+-- column all_share: share of all rows read that were refused for any reason, 0–1
+-- column example: one of the rows, the first by name
 WITH refused AS (
-    SELECT stage, COUNT(*) AS refused FROM quarantine GROUP BY stage
+    SELECT reason, COUNT(*) AS items, MIN(item) AS example FROM quarantine WHERE stage = 'ingest' GROUP BY reason
 ),
-kept AS (
-    SELECT stage, COUNT(*) AS items, SUM(CASE WHEN outcome = 'quarantined' THEN 1 ELSE 0 END) AS quarantined
-    FROM ledger
-    GROUP BY stage
+summed AS (
+    SELECT COALESCE(SUM(items), 0) * 1.0 AS items FROM refused
 ),
 passed AS (
-    SELECT COUNT(*) AS rows FROM annotations
-),
-merged AS (
-    SELECT COUNT(*) AS images FROM masks
-),
-compared AS (
-    SELECT
-        refused.stage AS stage,
-        refused.refused AS refused,
-        CASE
-            WHEN refused.stage = 'ingest' THEN passed.rows + refused.refused
-            WHEN kept.items IS NOT NULL THEN GREATEST(kept.items - kept.quarantined, 0) + refused.refused
-            ELSE merged.images + refused.refused
-        END AS items
-    FROM refused
-    LEFT JOIN kept ON refused.stage = kept.stage
-    CROSS JOIN passed
-    CROSS JOIN merged
+    SELECT COUNT(*) * 1.0 AS items FROM annotations
 )
-SELECT stage, refused, CAST(items AS BIGINT) AS items, ROUND(refused * 1.0 / items, 5) AS share
-FROM compared
-WHERE refused * 1.0 / items > 0.01
-ORDER BY share DESC, stage
+SELECT
+    refused.reason AS reason,
+    refused.items AS refused,
+    ROUND(refused.items / (passed.items + summed.items), 5) AS share,
+    ROUND(summed.items / (passed.items + summed.items), 5) AS all_share,
+    refused.example AS example
+FROM refused
+CROSS JOIN summed
+CROSS JOIN passed
+WHERE summed.items > 0.01 * (passed.items + summed.items)
+ORDER BY refused DESC, reason

@@ -1,7 +1,7 @@
 -- title: Not a fifth fewer than last time
 -- question: Are there more than 20 % fewer rows, masks, images or photos than in the last run?
 -- severity: block
--- advice: see whether the whole source has arrived before anything is trained on it
+-- advice: see whether the whole source has arrived; if there is meant to be less, accept this check once with --accept rowcount_not_dropped_20pct
 -- grain: one row per total that fell, the deepest fall first
 -- column item: what is counted
 -- column now: in this run

@@ -145,12 +145,15 @@ fn each_planted_fault_fails_its_own_check_and_no_other() {
     }
 }
 
-/// Figures that drift is measured by: the checks and the drift questions select these by name.
+/// Figures that drift is measured by: the checks and the drift questions select these by name. What reads the kept figures
+/// is asked when they have all been taken, so a question cannot read them and add to them.
 #[test]
-fn what_the_drift_reads_is_kept_by_a_question() {
+fn what_the_drift_reads_is_kept_by_a_question_that_does_not_read_it() {
     let files = files();
+    let reads = |file: &File| file.text.contains("FROM stats");
     let kept: BTreeSet<&str> = files
         .iter()
+        .filter(|file| !reads(file))
         .flat_map(|file| file.lines.get("keep").into_iter().flatten())
         .filter_map(|line| line.split_once(' ').map(|(figure, _)| figure))
         .collect();
@@ -166,7 +169,8 @@ fn what_the_drift_reads_is_kept_by_a_question() {
         "quarantine_share",
     ];
     for figure in wanted {
-        assert!(kept.contains(figure), "no question keeps {figure}");
-        assert!(files.iter().any(|file| file.text.contains(&format!("'{figure}'"))), "nothing reads {figure}");
+        assert!(kept.contains(figure), "no question keeps {figure} without reading kept figures");
+        let named = format!("'{figure}'");
+        assert!(files.iter().any(|file| reads(file) && file.text.contains(&named)), "nothing reads {figure}");
     }
 }

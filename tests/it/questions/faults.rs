@@ -14,6 +14,7 @@ pub fn clean() -> Rows {
     rows.insert("quarantine".to_owned(), Vec::new());
     set(&mut rows, "annotations", "row", &json!(35), &[("bottom", json!(40))]);
     rows.insert("duplicates".to_owned(), Vec::new());
+    set(&mut rows, "ledger", "outcome", &json!("quarantined"), &[("outcome", json!("ok"))]);
     for photo in ["i", "j"] {
         let key = json!(format!("train/{photo}.jpg"));
         set(&mut rows, "images", "image_id", &json!(photo), &[("content", json!(format!("h-{photo}")))]);
@@ -65,6 +66,9 @@ pub fn planted() -> Vec<(&'static str, Rows)> {
             "quarantine",
             json!(["ingest", "row 41", "rle_odd", "13 numbers", "row 41", "2026-11-22T08:00:00Z"]),
         );
+    });
+    plant("cutout_quarantine_under_limit", &|rows| {
+        set(rows, "ledger", "key", &json!("train/z.jpg"), &[("outcome", json!("quarantined"))]);
     });
     plant("rowcount_not_dropped_20pct", &|rows| kept(rows, "now", "totals", "rows", 30.0));
     plant("class_not_vanished", &|rows| {
