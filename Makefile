@@ -1,4 +1,4 @@
-# make demo · make test · make test-s3 · make bench · make runtime · make check · make check-deploy
+# make demo · make test · make test-s3 · make test-page · make bench · make runtime · make check · make check-deploy
 # One profile and one target folder for everything; CARGO_TARGET_DIR is honoured.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -8,7 +8,7 @@ SELVEDGE := $(CARGO_TARGET_DIR)/release/selvedge
 CARGO := cargo
 VENV := .venv
 
-.PHONY: demo test test-mpi test-s3 check check-deploy bench runtime build clean-demo
+.PHONY: demo test test-mpi test-s3 test-page check check-deploy bench runtime build clean-demo
 .DEFAULT_GOAL := demo
 
 build:
@@ -18,13 +18,15 @@ build:
 demo: build runtime
 	@test -f demo/data/train.csv || $(SELVEDGE) sample-data --scenes lookbook --long-side 320 --images 1400 --catalog 24 --seed 1 --out demo/data
 	@$(SELVEDGE) run pipelines/demo.toml && status=0 || status=$$?; test $$status -eq 0 -o $$status -eq 3
+	@$(SELVEDGE) report demo/store --photos demo/data/train --title "The demo" --out demo/report.html
 	@echo
 	@echo "Look at it:"
+	@echo "  demo/report.html                    the dataset, the training and the cutouts on one page"
 	@echo "  demo/cutouts/                       the catalogue photos without their background"
 	@echo "  demo/store/models/demo/panels/      test photos: masks, what the network says, cutout"
 	@echo "  demo/store/models/demo/             the model, curves.svg, loss.svg, batch.png, evaluation.txt"
 	@echo "  demo/data/                          the made-up photos, their CSV and their true mattes"
-	@echo "  $(SELVEDGE) stats --data demo/store          what is in the data"
+	@echo "  $(SELVEDGE) stats --data demo/store          the same figures as text"
 	@echo "  $(SELVEDGE) plan pipelines/demo.toml         what the next run would do"
 	@echo "  $(SELVEDGE) runs list demo/store             what has run"
 	@tail -n 1 demo/store/models/demo/evaluation.txt
@@ -53,6 +55,16 @@ test-mpi: build runtime
 ## A real S3 server, Ceph's radosgw, and its faults; as root where Debian's packages are still to be installed.
 test-s3: build $(VENV)/ready
 	SELVEDGE=$(abspath $(SELVEDGE)) PYTHON=$(CURDIR)/$(VENV)/bin/python bash tests/s3.sh
+
+## A report in a browser, Debian's headless Chromium: light, dark, phone, paper; as root where it is still to be installed.
+test-page: build
+	@mkdir -p $(CARGO_TARGET_DIR)/tmp/browser
+	@cd $(CARGO_TARGET_DIR)/tmp/browser && rm -rf data store report.html && \
+		program=$(abspath $(SELVEDGE)) && \
+		$$program sample-data --images 40 --catalog 8 --scenes lookbook --long-side 160 --out data >/dev/null && \
+		$$program ingest --csv data/train.csv --out store && $$program merge --classes all --annotations store --out store && \
+		$$program split --data store --photos data/train && $$program report store --photos data/train --out report.html
+	bash tests/browser.sh $(CARGO_TARGET_DIR)/tmp/browser/report.html --charts 20
 
 ## What must hold before a test is run.
 check:

@@ -11,6 +11,9 @@ use crate::storage::Store;
 use crate::{id, stage};
 use std::collections::BTreeMap;
 
+/// Letters of the line about a run, at most.
+const LINE: usize = 600;
+
 /// How a run ended.
 pub struct Ended {
     /// What `outcome.json` holds, or would hold where a lost lock leaves the writing to another run; `None` when no run was
@@ -81,7 +84,9 @@ fn with_unfinished(mut end: End, folded: Vec<(String, Counts)>) -> End {
 
 fn summarised(end: End, summary: Summary, exit: Exit) -> End {
     let seconds = end.started.map(|started| seconds(started, end.ended));
+    let done: Vec<String> = summary.stages.iter().map(|stage| format!("{}: {}", stage.name, stage.summary)).collect();
     End {
+        text: line(&end, exit.word(), &done),
         result: Some(exit.word().to_owned()),
         exit: Some(exit as u8),
         seconds,
@@ -93,6 +98,21 @@ fn summarised(end: End, summary: Summary, exit: Exit) -> End {
         stage_results: summary.stages,
         artifacts: summary.artifacts,
         ..end
+    }
+}
+
+/// A run in one line: the pipeline, how it ended, for which day, what went wrong, and what its stages did.
+fn line(end: &End, word: &str, done: &[String]) -> String {
+    let mut line = format!("{} {}", end.pipeline, word.replace('_', " "));
+    line.extend(end.date.iter().filter(|date| !date.is_empty()).map(|date| format!(" ({date})")));
+    let said: Vec<&str> = end.error.iter().chain(done).map(String::as_str).collect();
+    if !said.is_empty() {
+        line.push_str(": ");
+        line.push_str(&said.join("; ").replace(['\n', '\r'], " "));
+    }
+    match line.char_indices().nth(LINE) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
     }
 }
 
@@ -121,14 +141,14 @@ pub(super) fn ending(record: &Record, outcome: &str) -> End {
 /// The end, for watchers, of what never became a run: refused, or skipped because another one is under way.
 pub fn refused(pipeline: &Pipeline, started: Timestamp, exit: Exit, skipped: bool, why: String) -> End {
     let outcome = if skipped { "skipped" } else { "refused" };
-    let end = blank(&pipeline.name, outcome);
+    let end = End { date: Some(pipeline.date.clone()), error: Some(why), ..blank(&pipeline.name, outcome) };
+    let word = if skipped { outcome } else { exit.word() };
     End {
-        date: Some(pipeline.date.clone()),
-        result: Some(if skipped { outcome } else { exit.word() }.to_owned()),
+        text: line(&end, word, &[]),
+        result: Some(word.to_owned()),
         exit: Some(exit as u8),
         started: Some(started),
         seconds: Some(seconds(started, end.ended)),
-        error: Some(why),
         ..end
     }
 }
@@ -154,5 +174,6 @@ fn blank(pipeline: &str, outcome: &str) -> End {
         stage_results: Vec::new(),
         artifacts: Vec::new(),
         error: None,
+        text: String::new(),
     }
 }

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The form of these objects; a reader refuses another major number.
-const SCHEMA: &str = "run/1.1";
+const SCHEMA: &str = "run/1.2";
 
 /// `runs/<run>/run.json`: what was started.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
-    /// `run/1.1`.
+    /// `run/1.2`.
     pub schema: String,
     /// The run's name.
     pub run: String,
@@ -46,7 +46,7 @@ pub struct Record {
 /// `runs/<run>/stages/<stage>/plan.json`: the frozen plan of a stage that works through items.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StagePlan {
-    /// `run/1.1`.
+    /// `run/1.2`.
     pub schema: String,
     /// Settles who planned when two did at once.
     pub owner: String,
@@ -92,7 +92,7 @@ pub struct ShardPlan {
 /// `runs/<run>/stages/<stage>/shards/<5 digits>.json`: the commit of a shard.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShardCommit {
-    /// `run/1.1`.
+    /// `run/1.2`.
     pub schema: String,
     /// The attempt that did it.
     pub owner: String,
@@ -110,7 +110,7 @@ pub struct ShardCommit {
 /// those who read it with other programs. What was not there in run/1.0 is `None` or empty when read from such a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct End {
-    /// `run/1.1`.
+    /// `run/1.2`.
     pub schema: String,
     /// Settles who ended it when an answer is lost.
     pub owner: String,
@@ -158,6 +158,9 @@ pub struct End {
     pub artifacts: Vec<String>,
     /// What went wrong, if anything.
     pub error: Option<String>,
+    /// All of it in one line for people: what a chat shows.
+    #[serde(default)]
+    pub text: String,
 }
 
 /// What one stage of a run came to.

@@ -156,7 +156,7 @@ fn everybody_is_told_of_a_run_that_is_done() {
     for line in [format!("SELVEDGE_RUN={name}"), "SELVEDGE_EXIT=0".into(), "SELVEDGE_OUTCOME=done".into()] {
         assert!(environment.lines().any(|other| other == line), "{line}");
     }
-    assert_eq!((&kept["schema"], &kept["result"], &kept["exit"]), (&value!("run/1.1"), &value!("done"), &value!(0)));
+    assert_eq!((&kept["schema"], &kept["result"], &kept["exit"]), (&value!("run/1.2"), &value!("done"), &value!(0)));
     let figures = figures(&text);
     assert_eq!(figures["selvedge_last_run_items{pipeline=\"night\",stage=\"cutout\",outcome=\"ok\"}"], 1.0);
     assert_eq!(figures["selvedge_last_run_exit_code{pipeline=\"night\"}"], 0.0);
