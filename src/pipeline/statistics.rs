@@ -31,7 +31,8 @@ pub(super) fn read(section: &Section<'_>, options: &Options) -> Result<Statistic
         baseline: section.text("baseline")?,
         report: section.text("report")?,
         forms: section.texts("forms")?.unwrap_or_default(),
-        accept: section.texts("accept")?.unwrap_or_default(),
+        // An empty word is a parameter that was not given.
+        accept: section.texts("accept")?.unwrap_or_default().into_iter().filter(|check| !check.is_empty()).collect(),
         options: options.clone(),
     })
 }

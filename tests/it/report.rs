@@ -12,7 +12,7 @@ const PIPELINE: &str = r#"
     name = "data"
     store = "store"
     [params]
-    accept = "split_disjoint"
+    accept = ""
     [[stage]]
     kind = "ingest"
     csv = "data/train.csv"
