@@ -4,17 +4,19 @@
 /// Cells of a [`Grid`] along each side.
 pub const CELLS: usize = 32;
 
-/// Finds the stretches that several masks cover; its buffer is used again from image to image.
+/// Finds the pixels that several masks cover; its buffers are used again from image to image.
 #[derive(Debug, Default)]
 pub struct Contests {
     events: Vec<u64>,
     active: Vec<u32>,
+    /// Masks that meet, with the pixels where exactly they do.
+    met: Vec<(Vec<u32>, u64)>,
 }
 
 impl Contests {
-    /// Calls `each` with the pixels of every stretch that at least two masks cover and with these masks, by their places
-    /// in `masks`, in no order. A mask is its first pixels and its pixels, span by span, ascending and disjoint.
-    pub fn each<'a>(&mut self, masks: impl Iterator<Item = (&'a [u32], &'a [u32])>, mut each: impl FnMut(u32, &[u32])) {
+    /// Every set of masks that meet anywhere, as ascending places in `masks`, with the pixels that these masks and no others
+    /// cover. A mask is its first pixels and its pixels, span by span, ascending and disjoint.
+    pub fn of<'a>(&mut self, masks: impl Iterator<Item = (&'a [u32], &'a [u32])>) -> &[(Vec<u32>, u64)] {
         // Position, then ends before beginnings, then the mask: each mask brings an ascending stretch, which the sort of the
         // standard library finds and merges.
         const BEGINS: u64 = 1 << 31;
@@ -29,19 +31,42 @@ impl Contests {
         }
         self.events.sort();
         self.active.clear();
-        let mut from = 0;
-        for event in &self.events {
+        self.met.clear();
+        let (mut from, mut next) = (0, 0);
+        while let Some(event) = self.events.get(next) {
+            if self.active.is_empty() && self.events.get(next + 1).is_some_and(|after| after & BEGINS == 0) {
+                // A span that begins and ends alone, as most do.
+                next += 2;
+                continue;
+            }
+            next += 1;
             let (at, mask) = (event >> 32, (event & (BEGINS - 1)) as u32);
             if self.active.len() > 1 && at > from {
-                each((at - from) as u32, &self.active);
+                meet(&mut self.met, &self.active, at - from);
             }
             from = at;
-            if event & BEGINS > 0 {
-                self.active.push(mask);
-            } else if let Some(place) = self.active.iter().position(|active| *active == mask) {
-                self.active.swap_remove(place);
+            match (event & BEGINS > 0, self.active.binary_search(&mask)) {
+                (true, Err(place)) => self.active.insert(place, mask),
+                (false, Ok(place)) => drop(self.active.remove(place)),
+                // Spans of one mask are disjoint: neither can be.
+                _ => {}
             }
         }
+        &self.met
+    }
+}
+
+/// Adds pixels to a set of masks; those met last are looked at first, as the same few take turns.
+fn meet(met: &mut Vec<(Vec<u32>, u64)>, active: &[u32], pixels: u64) {
+    // Lists of two or three: a loop is quicker than comparing memory.
+    let same = |masks: &[u32]| masks.len() == active.len() && masks.iter().zip(active).all(|(one, other)| one == other);
+    match met.iter().rposition(|(masks, _)| same(masks)) {
+        Some(place) => {
+            met[place].1 += pixels;
+            let last = met.len() - 1;
+            met.swap(place, last);
+        }
+        None => met.push((active.to_vec(), pixels)),
     }
 }
 
@@ -71,6 +96,8 @@ pub fn bounds(starts: &[u32], lengths: &[u32], height: u32) -> [u32; 4] {
 pub struct Grid {
     height: u32,
     width: u32,
+    /// The cell of each pixel along the height.
+    cells: Vec<u8>,
     /// Row after row.
     pixels: [u32; CELLS * CELLS],
 }
@@ -79,41 +106,66 @@ impl Grid {
     /// Over an image; `None` for one that has fewer pixels than the grid has cells on a side.
     pub fn over(height: u32, width: u32) -> Option<Self> {
         let fits = |side: u32| (CELLS as u32..1 << 26).contains(&side);
-        (fits(height) && fits(width)).then_some(Self { height, width, pixels: [0; CELLS * CELLS] })
+        if !fits(height) || !fits(width) {
+            return None;
+        }
+        let mut cells = vec![0; height as usize];
+        for cell in 0..CELLS as u32 {
+            cells[edge(cell, height) as usize..edge(cell + 1, height) as usize].fill(cell as u8);
+        }
+        Some(Self { height, width, cells, pixels: [0; CELLS * CELLS] })
     }
 
     /// Adds a mask.
     pub fn add(&mut self, starts: &[u32], lengths: &[u32]) {
+        // Spans ascend, so the column is found by going on from the last one: dividing for each would cost most of the time.
+        let (mut column, mut first) = (0, 0);
+        let (mut across, mut beyond) = (0, edge(1, self.width));
         for (start, length) in starts.iter().zip(lengths) {
-            let (mut column, mut from, mut left) = (start / self.height, start % self.height, *length);
-            while left > 0 && column < self.width {
-                let taken = left.min(self.height - from);
-                self.stretch(column, from, from + taken);
-                (column, from, left) = (column + 1, 0, left - taken);
+            let (mut from, mut left) = (*start, *length);
+            while left > 0 {
+                let ahead = from - first;
+                if ahead >= self.height {
+                    let columns = if ahead < 2 * self.height { 1 } else { ahead / self.height };
+                    (column, first) = (column + columns, first + columns * self.height);
+                }
+                if column >= self.width {
+                    return;
+                }
+                while column >= beyond {
+                    across += 1;
+                    beyond = edge(across as u32 + 1, self.width);
+                }
+                let taken = left.min(self.height - (from - first));
+                self.stretch(across, from - first, from - first + taken);
+                (from, left) = (from.saturating_add(taken), left - taken);
             }
         }
     }
 
-    /// Rows `from..to` of one column.
-    fn stretch(&mut self, column: u32, from: u32, to: u32) {
-        let across = (column * CELLS as u32 / self.width) as usize;
-        let mut down = from * CELLS as u32 / self.height;
+    /// Rows `from..to` of a column of cells.
+    fn stretch(&mut self, across: usize, from: u32, to: u32) {
+        let (mut down, last) = (self.cells[from as usize], self.cells[to as usize - 1]);
         let mut from = from;
-        while from < to {
-            let end = edge(down + 1, self.height).min(to);
-            self.pixels[down as usize * CELLS + across] += end - from;
+        while down < last {
+            let end = edge(u32::from(down) + 1, self.height);
+            self.pixels[usize::from(down) * CELLS + across] += end - from;
             (from, down) = (end, down + 1);
         }
+        self.pixels[usize::from(last) * CELLS + across] += to - from;
     }
 
-    /// The share of each cell that masks cover, row after row, and empties the grid.
-    pub fn take(&mut self) -> impl Iterator<Item = f64> {
-        let side = |cell: usize, side: u32| edge(cell as u32 + 1, side) - edge(cell as u32, side);
-        let (height, width) = (self.height, self.width);
-        let pixels = std::mem::replace(&mut self.pixels, [0; CELLS * CELLS]);
-        pixels.into_iter().enumerate().map(move |(cell, pixels)| {
-            f64::from(pixels) / (f64::from(side(cell / CELLS, height)) * f64::from(side(cell % CELLS, width)))
-        })
+    /// Adds the share of each cell that masks cover, row after row, and empties the grid.
+    pub fn add_to(&mut self, sums: &mut [f64]) {
+        let sides = |side: u32| -> [f64; CELLS] {
+            std::array::from_fn(|cell| f64::from(edge(cell as u32 + 1, side) - edge(cell as u32, side)))
+        };
+        let (heights, widths) = (sides(self.height), sides(self.width));
+        for ((height, sums), pixels) in heights.iter().zip(sums.chunks_mut(CELLS)).zip(self.pixels.chunks_mut(CELLS)) {
+            for ((width, sum), pixels) in widths.iter().zip(sums).zip(pixels) {
+                *sum += f64::from(std::mem::take(pixels)) / (height * width);
+            }
+        }
     }
 }
 
@@ -142,8 +194,11 @@ mod tests {
         for (height, width) in [(32, 32), (33, 100), (517, 64)] {
             let mut grid = Grid::over(height, width).unwrap();
             grid.add(&[0], &[height * width]);
-            assert!(grid.take().all(|share| share == 1.0));
-            assert!(grid.take().all(|share| share == 0.0), "it is emptied");
+            let mut sums = [0.0; CELLS * CELLS];
+            grid.add_to(&mut sums);
+            assert!(sums.iter().all(|share| *share == 1.0));
+            grid.add_to(&mut sums);
+            assert!(sums.iter().all(|share| *share == 1.0), "it was emptied");
         }
         assert!(Grid::over(31, 100).is_none());
     }
@@ -170,13 +225,11 @@ mod tests {
             masks in proptest::collection::vec(proptest::collection::vec(any::<bool>(), 60), 0..6)
         ) {
             let listed: Vec<_> = masks.iter().map(|mask| spans(mask)).collect();
-            let mut found: BTreeMap<Vec<u32>, u32> = BTreeMap::new();
-            Contests::default().each(listed.iter().map(|(s, l)| (s.as_slice(), l.as_slice())), |pixels, masks| {
-                let mut masks = masks.to_vec();
-                masks.sort_unstable();
-                *found.entry(masks).or_default() += pixels;
-            });
-            let mut painted: BTreeMap<Vec<u32>, u32> = BTreeMap::new();
+            let mut contests = Contests::default();
+            let met = contests.of(listed.iter().map(|(s, l)| (s.as_slice(), l.as_slice())));
+            let found: BTreeMap<Vec<u32>, u64> = met.iter().cloned().collect();
+            prop_assert_eq!(found.len(), met.len(), "each set once");
+            let mut painted: BTreeMap<Vec<u32>, u64> = BTreeMap::new();
             for pixel in 0..60 {
                 let on: Vec<u32> = (0..masks.len()).filter(|mask| masks[*mask][pixel]).map(|mask| mask as u32).collect();
                 if on.len() > 1 {

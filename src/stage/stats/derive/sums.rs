@@ -89,8 +89,7 @@ impl Sums {
             for class in shown {
                 masks.iter().filter(|mask| mask.class == class).for_each(|mask| grid.add(mask.starts, mask.lengths));
                 let first = usize::from(class) * CELLS * CELLS;
-                let cells = &mut self.cells[first..first + CELLS * CELLS];
-                cells.iter_mut().zip(grid.take()).for_each(|(sum, share)| *sum += share);
+                grid.add_to(&mut self.cells[first..first + CELLS * CELLS]);
                 self.gridded[usize::from(class)] += 1;
             }
         }
@@ -98,8 +97,8 @@ impl Sums {
 
     fn contested(&mut self, masks: &[Mask<'_>], contests: &mut Contests) {
         let mut met: Vec<usize> = Vec::new();
-        contests.each(masks.iter().map(|mask| (mask.starts, mask.lengths)), |pixels, places| {
-            let pixels = u64::from(pixels);
+        for (places, pixels) in contests.of(masks.iter().map(|mask| (mask.starts, mask.lengths))) {
+            let pixels = *pixels;
             let meeting = || places.iter().map(|place| &masks[*place as usize]);
             let classes = distinct(meeting().map(|mask| mask.class));
             for (policy, tops) in tops(meeting()).into_iter().enumerate() {
@@ -123,7 +122,7 @@ impl Sums {
                     }
                 }
             }
-        });
+        }
         met.into_iter().for_each(|pair| self.pairs[pair].overlapping += 1);
     }
 
