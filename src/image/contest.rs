@@ -98,6 +98,8 @@ pub struct Grid {
     width: u32,
     /// The cell of each pixel along the height.
     cells: Vec<u8>,
+    /// The pixel behind each of these cells.
+    ends: [u32; CELLS],
     /// Row after row.
     pixels: [u32; CELLS * CELLS],
 }
@@ -113,7 +115,8 @@ impl Grid {
         for cell in 0..CELLS as u32 {
             cells[edge(cell, height) as usize..edge(cell + 1, height) as usize].fill(cell as u8);
         }
-        Some(Self { height, width, cells, pixels: [0; CELLS * CELLS] })
+        let ends = std::array::from_fn(|cell| edge(cell as u32 + 1, height));
+        Some(Self { height, width, cells, ends, pixels: [0; CELLS * CELLS] })
     }
 
     /// Adds a mask.
@@ -145,14 +148,14 @@ impl Grid {
 
     /// Rows `from..to` of a column of cells.
     fn stretch(&mut self, across: usize, from: u32, to: u32) {
-        let (mut down, last) = (self.cells[from as usize], self.cells[to as usize - 1]);
+        let (first, last) = (usize::from(self.cells[from as usize]), usize::from(self.cells[to as usize - 1]));
         let mut from = from;
-        while down < last {
-            let end = edge(u32::from(down) + 1, self.height);
-            self.pixels[usize::from(down) * CELLS + across] += end - from;
-            (from, down) = (end, down + 1);
+        for down in first..last {
+            let end = self.ends[down];
+            self.pixels[down * CELLS + across] += end - from;
+            from = end;
         }
-        self.pixels[usize::from(last) * CELLS + across] += to - from;
+        self.pixels[last * CELLS + across] += to - from;
     }
 
     /// Adds the share of each cell that masks cover, row after row, and empties the grid.

@@ -73,6 +73,7 @@ fn every_command_explains_itself() {
         "merge",
         "split",
         "stats",
+        "report",
         "cutout",
         "masks",
         "model",

@@ -36,6 +36,7 @@ mod sample;
 mod schedule;
 mod segments;
 mod split;
+mod staging;
 mod stats;
 mod step;
 mod storage;

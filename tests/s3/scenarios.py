@@ -332,6 +332,35 @@ def a_photo_under_a_key_that_cannot_be_held_costs_only_itself(it):
     assert all(rows[key]["output_digest"] == of["output_digest"] for key, of in it.reference.items())
 
 
+@scenario
+def a_dataset_is_reported_every_night_and_one_that_lost_rows_stays_in_staging(it):
+    lines = it.shop.dataset(it.place)
+    page = f"{it.place}/reports/dataset.html"
+    versions = lambda: len(it.shop.objects(f"{it.place}/selvedge/masks/_versions/"))
+    lost = Rule(rf"^PUT /{BUCKET}/{it.place}/selvedge/.*(_versions/|_staging.json)", "ack_lost", p=0.3, each=2)
+    with it.behind(lost, Rule(rf"^GET /{BUCKET}/{it.place}/train/", "503", p=0.2, each=2)) as proxy:
+        code, ended, told = it.shop.statistics(it.place, proxy.endpoint)
+        it.tell(f"first night: exit {code}, {ended['text']}; {lost.fired} answers lost")
+        assert code == 0 and versions() == 1, told
+        first = it.shop.objects(page)[page]
+        assert b"<svg" in first and b"data:image/jpeg;base64," in first
+        assert f"{it.place}/reports/report-tables/03_class_balance.csv" in it.shop.objects(f"{it.place}/reports/")
+
+        it.shop.put(f"{it.place}/train.csv", "".join(line for row, line in enumerate(lines) if row % 4 != 1).encode())
+        for _ in range(2):
+            code, ended, told = it.shop.statistics(it.place, proxy.endpoint)
+            assert (code, ended["outcome"]) == (4, "blocked") and "rowcount_not_dropped_20pct blocks" in ended["text"], told
+        it.tell(f"second night: exit {code}, {ended['text']}")
+        assert versions() == 1 and it.shop.objects(page)[page] == first
+        staged = f"{it.place}/selvedge/stats/staging/report.html"
+        assert b"rowcount_not_dropped_20pct" in it.shop.objects(staged)[staged]
+
+        code, ended, told = it.shop.statistics(it.place, proxy.endpoint, "accept=rowcount_not_dropped_20pct")
+        it.tell(f"accepted: exit {code}, {ended['text']}")
+        assert code == 0 and versions() == 2 and it.shop.objects(page)[page] != first, told
+        assert not it.shop.objects(f"{it.place}/selvedge/stats/staging/")
+
+
 def main():
     selvedge, words = os.path.abspath(sys.argv[1]), sys.argv[2:]
     chosen = [one for one in SCENARIOS if all(word in one.__name__ for word in words)]

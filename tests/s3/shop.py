@@ -77,6 +77,32 @@ class Shop:
         photos = {path.name: path.read_bytes() for path in sorted((out / "catalog").glob("*.jpg"))}
         return photos | {"empty.jpg": b"", "garbage.jpg": b"no photo at all " * 40}
 
+    def dataset(self, place):
+        """A dataset of 40 photos with its CSV below a prefix; gives the lines of the CSV."""
+        out = self.folder / f"{place}-dataset"
+        words = ["sample-data", "--images", "40", "--catalog", "0", "--scenes", "lookbook", "--long-side", "160", "--seed", "3"]
+        subprocess.run([self.selvedge, *words, "--log", "quiet", "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
+        for path in (out / "train").iterdir():
+            self.put(f"{place}/train/{path.name}", path.read_bytes())
+        lines = (out / "train.csv").read_text().splitlines(keepends=True)
+        self.put(f"{place}/train.csv", "".join(lines).encode())
+        return lines
+
+    def statistics(self, place, endpoint, *sets):
+        """A night of the shipped pipeline for datasets: exit code, the object that `--json` prints, what was told."""
+        file = pathlib.Path(__file__).parents[2] / "pipelines/dataset-stats.toml"
+        words = [f"bucket=s3://{BUCKET}/{place}", f"metrics={self.folder / place}.prom", *sets]
+        words = [word for pair in zip(["--set"] * len(words), words) for word in pair]
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        key, secret = self.keys
+        options = f"endpoint={endpoint},allow_http=true,region=us-east-1,timeout=3,retries=5"
+        own = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "SELVEDGE_STORE_OPTIONS": options}
+        ended = subprocess.run(
+            [self.selvedge, "run", str(file), *words, "--json", "--log", "plain"], env=inherited | own, text=True,
+            cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=240,
+        )
+        return ended.returncode, json.loads(ended.stdout.splitlines()[-1]), ended.stderr
+
     def night(self, place, endpoint=None, photos="in", max_quarantine="50%", **storage):
         """A pipeline with its own output and store below `place`."""
         options = "".join(f"{name} = {json.dumps(value)}\n" for name, value in storage.items())
