@@ -64,7 +64,7 @@ test-page: build
 		$$program sample-data --images 40 --catalog 8 --scenes lookbook --long-side 160 --out data >/dev/null && \
 		$$program ingest --csv data/train.csv --out store && $$program merge --classes all --annotations store --out store && \
 		$$program split --data store --photos data/train && $$program report store --photos data/train --out report.html
-	bash tests/browser.sh $(CARGO_TARGET_DIR)/tmp/browser/report.html --charts 20
+	bash tests/browser.sh $(CARGO_TARGET_DIR)/tmp/browser/report.html --charts 30
 
 ## What must hold before a test is run.
 check:

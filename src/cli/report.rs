@@ -37,7 +37,7 @@ pub fn report(args: &ReportArgs, desk: &Desk) -> Result<Answer, Refusal> {
     let page = report::page(&findings, &settings, &statistics, &wanted, &context)?;
     let (folder, file) = report::place_of(&args.out)?;
     let url = report::write(&page, &findings, &desk.store(&folder)?, &file)?;
-    let mut text = format!("{}: {}\n{url}", page.verdict.word(), page.summary);
+    let mut text = format!("{}: {}\n{url}", page.verdict.word(), findings.summary());
     if args.open && !shown(url.trim_start_matches("file://")) {
         text.push_str("\nno browser could be started; open the page by hand");
     }

@@ -58,7 +58,7 @@ pub fn stage(statistics: &Statistics, context: &Context) -> Result<Report, stage
     }
     for checked in findings.failed() {
         let (name, rows) = (&checked.question.name, checked.answer.rows.len());
-        note(&context.events, Level::Warn, format!("{name}: {rows} rows; {}", checked.rule.advice));
+        note(&context.events, Level::Warn, format!("{name} found {rows}: {}", checked.rule.advice));
     }
     let promoted = context.tables.promote(&context.fence)?;
     stats::keep(&findings, &settings, context)?;

@@ -113,7 +113,7 @@ fn a_class_that_vanished_blocks_and_can_be_accepted() {
     let ended = json(place.path(), 4, &["run", "data.toml"]);
     assert_eq!(ended["outcome"], "blocked");
     let told = ended["error"].as_str().unwrap();
-    assert!(told.contains("class_not_vanished blocks (1 rows)") && told.contains("stats/staging"), "{told}");
+    assert!(told.contains("class_not_vanished blocks (1 row)") && told.contains("stats/staging"), "{told}");
     assert_eq!(versions(place.path()), [1, 1, 1], "readers see the tables of before");
     let staged = page(place.path(), "store/stats/staging/report.html");
     let verdict = staged.find("Blocked").or(staged.find("blocked")).unwrap();

@@ -201,7 +201,7 @@ fn answers_are_shown_as_aligned_text_and_as_json() {
     let check = "-- title: Few\n-- severity: warn\n-- advice: look\nSELECT image_id FROM splits WHERE split = 'test'";
     let findings = ask(&of(&folder(&world, &[("r.sql", query), ("checks/few.sql", check)])), &world.context).unwrap();
     let wanted = "WARNING: Few\nlook\n\nimage_id\nc\n\nRefused\nWhat?\n\nitem   n\nrow 7  1\ny.jpg  1\nz.jpg  1\n\n\
-                  1 questions answered from quarantine, splits; 1 checks: few warns (1 rows)\n";
+                  1 question answered from quarantine, splits; 1 check: few warns (1 row)\n";
     assert_eq!(text(&findings), wanted);
     let shown = json([&findings.asked[0].answer]);
     assert_eq!(shown[0]["rows"][1], value!({ "item": "y.jpg", "n": 1 }));

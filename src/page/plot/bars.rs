@@ -4,8 +4,8 @@ use super::grammar::{Bars, Stacked};
 use super::number::{count, percent, short};
 use super::ruler::Ruler;
 use super::svg::{
-    COLOURS, LETTER, LINE, LINE_LETTERS, Size, Words, counted, greatest, key, key_height, letters, open, percentage,
-    title, words, wrapped,
+    COLOURS, LETTER, LINE, LINE_LETTERS, Size, Words, counted, cut, greatest, key, key_height, letters, open,
+    percentage, title, words, wrapped,
 };
 use super::value::Table;
 use crate::page::chart::number;
@@ -167,7 +167,13 @@ fn in_lines(texts: &[String]) -> Vec<String> {
 }
 
 fn label_width<'a>(labels: impl Iterator<Item = &'a String>) -> f64 {
-    labels.map(|label| letters(label).min(LABEL)).max().unwrap_or(0) as f64 * LETTER + 8.0
+    labels.map(|label| extent(&cut(label, LABEL))).fold(0.0, f64::max) * LETTER + 8.0
+}
+
+/// About how many letters of usual width a text is wide.
+fn extent(text: &str) -> f64 {
+    let wide = |letter: char| letter.is_uppercase() || letter.is_ascii_digit() || "#@%&mw…".contains(letter);
+    text.chars().map(|letter| if wide(letter) { 1.25 } else { 1.0 }).sum()
 }
 
 /// Where rows lie: labels at the left, a zone for bars, and room for what is written behind them.

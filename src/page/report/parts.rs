@@ -16,7 +16,8 @@ pub(super) fn part(html: &mut String, part: &Part, anchors: &mut Anchors, conten
     if !part.numbers.is_empty() {
         html.push_str("<dl class=\"counts\">\n");
         for (name, value) in &part.numbers {
-            let _ = writeln!(html, "<div><dt>{}</dt><dd>{}</dd></div>", prose(name), prose(value));
+            let value = value.parse().map_or_else(|_| value.clone(), count);
+            let _ = writeln!(html, "<div><dt>{}</dt><dd>{}</dd></div>", prose(name), prose(&value));
         }
         html.push_str("</dl>\n");
     }
@@ -42,9 +43,12 @@ fn section(html: &mut String, section: &Section, part: &str, anchors: &mut Ancho
         let id = anchors.take(&format!("{part}-{}", figure.name));
         self::figure(html, figure, &id, level);
     }
+    let several = section.panels.len() > 1;
+    html.push_str(if several { "<div class=\"panels\">\n" } else { "" });
     for panel in &section.panels {
         self::panel(html, panel, level);
     }
+    html.push_str(if several { "</div>\n" } else { "" });
     html.push_str("</section>\n");
 }
 
@@ -117,9 +121,10 @@ fn panel(html: &mut String, panel: &Panel, level: u8) {
     }
     html.push_str("<ul class=\"pictures\">\n");
     for (caption, picture) in &panel.pictures {
+        let alone = if panel.pictures.len() == 1 { " class=\"alone\"" } else { "" };
         let _ = writeln!(
             html,
-            "<li><figure><div class=\"frame\">{}</div><figcaption>{}</figcaption></figure></li>",
+            "<li{alone}><figure><div class=\"frame\">{}</div><figcaption>{}</figcaption></figure></li>",
             picture.html(caption),
             prose(caption)
         );

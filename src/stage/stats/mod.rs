@@ -161,17 +161,19 @@ impl Findings {
 
     /// What was found, in a line.
     pub fn summary(&self) -> String {
+        let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
         let failed: Vec<String> = self
             .failed()
             .map(|check| {
                 let word = if check.rule.severity == Severity::Block { "blocks" } else { "warns" };
-                format!("{} {word} ({} rows)", check.question.name, check.answer.rows.len())
+                format!("{} {word} ({})", check.question.name, count(check.answer.rows.len(), "row"))
             })
             .collect();
         let asked = self.checks.iter().filter(|check| !matches!(check.outcome, CheckOutcome::NotAsked(_))).count();
         let told = if failed.is_empty() { "all passed".to_owned() } else { failed.join(", ") };
         let tables: Vec<&str> = self.tables.iter().map(|(name, _)| name.as_str()).collect();
-        format!("{} questions answered from {}; {asked} checks: {told}", self.asked.len(), tables.join(", "))
+        let (questions, checks) = (count(self.asked.len(), "question"), count(asked, "check"));
+        format!("{questions} answered from {}; {checks}: {told}", tables.join(", "))
     }
 }
 

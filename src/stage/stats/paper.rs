@@ -72,25 +72,17 @@ fn verdict(findings: &Findings, heading: &Heading) -> Verdict {
     }
 }
 
+/// What is behind the verdict, in a line; how many checks held the page says itself.
 fn summary(findings: &Findings, heading: &Heading) -> String {
-    let blocks = findings.failed().filter(|check| check.rule.severity == Severity::Block).count();
-    let warns = findings.failed().count() - blocks;
-    let silent = findings.checks.iter().filter(|check| matches!(check.outcome, CheckOutcome::NotAsked(_))).count();
-    let count = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
-    let mut words = Vec::new();
-    words.extend(heading.failure.iter().map(|failure| format!("the run failed: {failure}")));
-    if blocks > 0 {
-        words.push(format!("{} what the tables are used for", count(blocks, "check blocks", "checks block")));
-    }
-    if warns > 0 {
-        words.push(count(warns, "check warns", "checks warn"));
-    }
-    words.push(format!("{} passed", count(findings.checks.len() - blocks - warns - silent, "check", "checks")));
-    if silent > 0 {
-        words.push(format!("{silent} could not be asked"));
-    }
+    let mut words: Vec<String> = heading.failure.iter().map(|failure| format!("the run failed: {failure}")).collect();
+    words.extend(findings.failed().map(|checked| {
+        let word = if checked.rule.severity == Severity::Block { "blocks" } else { "warns" };
+        format!("{} {word}", checked.question.title)
+    }));
     words.push(match &findings.last {
-        Some(last) => format!("compared with {last}"),
+        Some(last) => {
+            format!("compared with the figures of {}", last.split('.').next().unwrap_or(last).replace('T', " "))
+        }
         None => "nothing earlier to compare with".to_owned(),
     });
     words.join("; ")
