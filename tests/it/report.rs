@@ -143,6 +143,9 @@ fn a_quarter_fewer_rows_block() {
     keep_rows(place.path(), |row, _, _| row % 4 > 0);
     let ended = json(place.path(), 4, &["run", "data.toml"]);
     assert!(ended["error"].as_str().unwrap().contains("rowcount_not_dropped_20pct blocks"), "{ended}");
+    let seen = json(place.path(), 0, &["stats", "--data", "store", "--staged", "--only", "33_image_changes"]);
+    let changes = &seen["answers"][0]["rows"][0];
+    assert_eq!((&changes["change"], &changes["images"]), (&"changed".into(), &40.into()), "against what is published");
     assert!(page(place.path(), "store/stats/staging/report.html").contains("rowcount_not_dropped_20pct"));
 }
 

@@ -3,7 +3,7 @@
 
 use super::photos::Photos;
 use super::tables::{Found, Open, Source, Version, is_used};
-use super::{Question, runs};
+use super::{Question, changes, runs};
 use crate::clock;
 use crate::stage::{Context, Error, check};
 use crate::table::schema::{ATTEMPTS, IMAGES, Table};
@@ -29,6 +29,10 @@ pub(super) fn load<'a>(
             Source::Labels => vec![class_list()?],
             Source::Attributes => vec![attribute_list()?],
             Source::Runs => vec![runs::rows(&entry.runs, context)?],
+            Source::Changes => {
+                let versions: Vec<&Manifest> = entry.versions.iter().map(|version| &version.manifest).collect();
+                vec![changes::rows(&versions, context)?]
+            }
             Source::Images => vec![photos.images()?],
             Source::Duplicates => vec![photos.duplicates()?],
             Source::Stored(_) | Source::Folders(..) | Source::Attempts => stored(entry, questions, context)?,
@@ -72,26 +76,27 @@ fn stored(entry: &Found, questions: &[&Question], context: &Context) -> Result<V
     if columns.is_empty() {
         columns.push(open.columns[0]); // Rows are counted.
     }
-    let makes = Makes::of(entry, questions, context)?;
-    makes
-        .needs()
-        .filter(|needed| !columns.contains(needed))
-        .collect::<Vec<_>>()
-        .into_iter()
-        .for_each(|c| columns.push(c));
+    let shapes = shapes(entry, questions, context)?;
+    if shapes.is_some() && !columns.contains(&"row") {
+        columns.push("row");
+    }
+    let finish = |batch| match &shapes {
+        Some(shapes) => with_shapes(&batch, shapes),
+        None => Ok(batch),
+    };
     let mut batches = Vec::new();
     for version in &entry.versions {
         for (manifest, names) in pieces(open, version) {
             for batch in context.tables.scan(version.place(), &manifest, Some(&columns)) {
                 check(&context.cancel)?;
-                batches.push(with_texts(&makes.finish(batch?)?, &names)?);
+                batches.push(with_texts(&finish(batch?)?, &names)?);
             }
         }
     }
     if batches.is_empty() {
         let table = schema_of(open).ok_or_else(|| Error::Failed(format!("{} has no schema", open.name)))?;
         let names: Vec<_> = levels(open).iter().map(|level| (*level, String::new())).collect();
-        batches.push(with_texts(&makes.finish(empty(table, &columns)?)?, &names)?);
+        batches.push(with_texts(&finish(empty(table, &columns)?)?, &names)?);
     }
     Ok(batches)
 }
@@ -135,20 +140,16 @@ fn pieces(open: &Open, version: &Version) -> Vec<(Manifest, Vec<(&'static str, S
     pieces.collect()
 }
 
-/// Columns that are computed for a table while it is loaded.
-enum Makes {
-    Nothing,
-    /// Where the mask of each row lies, by row.
-    Shapes(HashMap<u64, [u32; 5]>),
-}
+/// Where the mask of each row of annotations lies: spans, left, top, right and bottom, by row.
+type Shapes = HashMap<u64, [u32; 5]>;
 
-impl Makes {
-    fn of(entry: &Found, questions: &[&Question], context: &Context) -> Result<Self, Error> {
-        if !entry.open.made.iter().any(|column| is_used(entry.open, column, questions)) {
-            return Ok(Self::Nothing);
-        }
-        let mut shapes = HashMap::new();
-        let Some(version) = &entry.shapes else { return Ok(Self::Shapes(shapes)) };
+/// These, when a question may use them.
+fn shapes(entry: &Found, questions: &[&Question], context: &Context) -> Result<Option<Shapes>, Error> {
+    if !entry.open.made.iter().any(|column| is_used(entry.open, column, questions)) {
+        return Ok(None);
+    }
+    let mut shapes = Shapes::new();
+    if let Some(version) = &entry.shapes {
         for batch in context.tables.scan(version.place(), &version.manifest, None) {
             let batch = batch?;
             let rows = batch.column(0).as_primitive::<UInt64Type>();
@@ -157,38 +158,18 @@ impl Makes {
                 shapes.insert(rows.value(row), sides.map(|side| side.value(row)));
             }
         }
-        Ok(Self::Shapes(shapes))
     }
-
-    /// Stored columns that they are computed from.
-    fn needs(&self) -> impl Iterator<Item = &'static str> {
-        let needed: &[&str] = match self {
-            Self::Nothing => &[],
-            Self::Shapes(_) => &["row"],
-        };
-        needed.iter().copied()
-    }
-
-    fn finish(&self, batch: RecordBatch) -> Result<RecordBatch, Error> {
-        match self {
-            Self::Nothing => Ok(batch),
-            Self::Shapes(shapes) => {
-                let rows = batch.column_by_name("row").ok_or_else(|| lacks("annotations", "row"))?;
-                let rows = rows.as_primitive::<UInt64Type>().values();
-                let of = |side: usize| rows.iter().map(move |row| shapes.get(row).map_or(0, |shape| shape[side]));
-                let names = ["spans", "left", "top", "right", "bottom"];
-                let columns = names
-                    .into_iter()
-                    .enumerate()
-                    .map(|(side, name)| (name, Arc::new(UInt32Array::from_iter_values(of(side))) as ArrayRef));
-                with_columns(&batch, columns)
-            }
-        }
-    }
+    Ok(Some(shapes))
 }
 
-fn lacks(table: &str, column: &str) -> Error {
-    Error::Failed(format!("the table {table} lacks the column {column}"))
+/// Rows of annotations with where their masks lie.
+fn with_shapes(batch: &RecordBatch, shapes: &Shapes) -> Result<RecordBatch, Error> {
+    let missing = || Error::Failed("the table annotations was read without its column row".to_owned());
+    let rows = batch.column_by_name("row").ok_or_else(missing)?.as_primitive::<UInt64Type>().values();
+    let of = |side: usize| rows.iter().map(move |row| shapes.get(row).map_or(0, |shape| shape[side]));
+    let columns = ["spans", "left", "top", "right", "bottom"].into_iter().enumerate();
+    let columns = columns.map(|(side, name)| (name, Arc::new(UInt32Array::from_iter_values(of(side))) as ArrayRef));
+    with_columns(batch, columns)
 }
 
 /// A batch with further columns behind its own.

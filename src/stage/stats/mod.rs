@@ -3,6 +3,7 @@
 //!
 //! `docs/questions.md` says what a file holds and what can be queried. A file put into the folder is asked by the next run.
 
+mod changes;
 mod derive;
 mod load;
 pub mod paper;
@@ -227,16 +228,13 @@ fn of_folder(store: &Store) -> Result<Vec<Question>, Error> {
 pub fn fingerprint(settings: &Settings, context: &Context) -> Result<Fingerprint, Error> {
     let questions = questions(settings)?;
     let questions: Vec<&Question> = questions.iter().collect();
-    depends_on(settings, &questions, &tables::find(&questions, context)?, context)
+    let data = data(settings, &questions, &tables::find(&questions, context)?, context)?;
+    Ok(depends_on(settings, &questions, data))
 }
 
-fn depends_on(
-    settings: &Settings,
-    questions: &[&Question],
-    found: &[tables::Found],
-    context: &Context,
-) -> Result<Fingerprint, Error> {
-    let mut parts = data(settings, questions, found, context)?.with("code", CODE_VERSION);
+/// What answers depend on that depend on this data.
+fn depends_on(settings: &Settings, questions: &[&Question], data: Fingerprint) -> Fingerprint {
+    let mut parts = data.with("code", CODE_VERSION);
     for question in questions {
         let kind = if question.rule.is_some() { "check" } else { "sql" };
         parts = parts.with(&format!("{kind} {}", question.name), digest::of(question.text.as_bytes()));
@@ -244,10 +242,10 @@ fn depends_on(
     if !settings.accept.is_empty() {
         parts = parts.with("accepted", settings.accept.join(", "));
     }
-    Ok(match &settings.baseline {
+    match &settings.baseline {
         Some(baseline) => parts.with("baseline", baseline),
         None => parts,
-    })
+    }
 }
 
 /// What the answers depend on besides the questions.
@@ -316,10 +314,10 @@ pub fn ask(settings: &Settings, context: &Context) -> Result<Findings, Error> {
         return Err(Error::Usage(text));
     }
     events.emit(Event::StageStarted { stage: stage.clone(), total: Some(questions.len() as u64), unit: "questions" });
-    let data = data(settings, &refs, &found, context)?.digest();
+    let data = data(settings, &refs, &found, context)?;
     let earlier = snapshot::earlier(context)?;
-    let against = snapshot::against(&earlier, &data, settings.baseline.as_deref())?;
-    let mut now = Snapshot { taken: snapshot::taken(clock::now()), data, figures: Vec::new() };
+    let against = snapshot::against(&earlier, &data.digest(), settings.baseline.as_deref())?;
+    let mut now = Snapshot { taken: snapshot::taken(clock::now()), data: data.digest(), figures: Vec::new() };
     let mut frames = load::load(&found, &refs, present.as_ref(), context)?;
 
     // Those about kept figures come last, checks at the very end: what is kept of the questions before is among the figures.
@@ -341,7 +339,7 @@ pub fn ask(settings: &Settings, context: &Context) -> Result<Findings, Error> {
         answers[place] = Some(answer);
         events.emit(Event::Advanced { stage: stage.clone(), by: 1 });
     }
-    let fingerprint = depends_on(settings, &refs, &found, context)?;
+    let fingerprint = depends_on(settings, &refs, data);
     let tables =
         found.iter().filter(|table| is_there(table)).map(|table| (table.name().to_owned(), table.rows())).collect();
     let last = against.last.and_then(|last| earlier.get(last)).map(|snapshot| snapshot.taken.clone());

@@ -3,7 +3,7 @@
 //! Spans (`starts`, `lengths`, `classes`) stay closed: they are most of the bytes, and no query says anything with them.
 //! `docs/questions.md` describes every table and column for those who write questions.
 
-use super::{Question, derive, runs};
+use super::{Question, changes, derive, runs};
 use crate::digest;
 use crate::stage::tables::Place;
 use crate::stage::{Context, Error};
@@ -26,6 +26,8 @@ pub(super) enum Source {
     Images,
     /// Photos that duplicate others, by the same.
     Duplicates,
+    /// Images that came, went or changed since the version of the annotations before.
+    Changes,
     /// The class list.
     Labels,
     /// The attribute list.
@@ -134,7 +136,7 @@ const MASK: &[&str] = &[
 ];
 
 /// Every table that a query may name.
-pub(super) const OPEN: [Open; 17] = [
+pub(super) const OPEN: [Open; 18] = [
     Open {
         name: "annotations",
         source: Source::Stored(&ANNOTATIONS),
@@ -149,6 +151,7 @@ pub(super) const OPEN: [Open; 17] = [
     stored(&POLICIES, &["policy", "class_id", "annotated", "visible"]),
     stored(&GRIDS, &["class_id", "y", "x", "share"]),
     made("duplicates", Source::Duplicates),
+    made("changes", Source::Changes),
     made("labels", Source::Labels),
     made("attributes", Source::Attributes),
     made("runs", Source::Runs),
@@ -197,9 +200,9 @@ pub(super) struct Found {
     pub(super) versions: Vec<Version>,
     /// Where the masks of annotations lie, when a question asks for that.
     pub(super) shapes: Option<Version>,
-    /// Runs that have ended, the newest last.
+    /// The newest runs, the newest last.
     pub(super) runs: Vec<String>,
-    /// Whether it has rows of its own, or could have.
+    /// Whether it was never made.
     absent: bool,
 }
 
@@ -294,12 +297,20 @@ fn look(open: &'static Open, shaped: bool, context: &Context) -> Result<Found, E
                 found.versions.extend(Version::find(table, folder, context)?);
             }
         }
+        Source::Changes => {
+            found.versions.extend(Version::find(&ANNOTATIONS, ANNOTATIONS.name.to_owned(), context)?);
+            let before =
+                found.versions.first().map(|now| changes::before(&now.manifest, context)).transpose()?.flatten();
+            let version = |manifest| Version { table: &ANNOTATIONS, folder: ANNOTATIONS.name.to_owned(), manifest };
+            found.versions.extend(before.map(version));
+        }
         Source::Runs => found.runs = runs::ended(context)?,
         Source::Labels | Source::Attributes | Source::Stats => {}
     }
     found.absent = match open.source {
         Source::Labels | Source::Attributes | Source::Stats => false,
         Source::Runs => found.runs.is_empty(),
+        Source::Changes => found.versions.len() < 2,
         _ => found.versions.is_empty(),
     };
     Ok(found)

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub type Rows = BTreeMap<String, Vec<Value>>;
 
 /// Each table: its name and `column type` pairs. Every column may hold nulls, lists may not.
-pub const TABLES: [(&str, &str); 17] = [
+pub const TABLES: [(&str, &str); 18] = [
     (
         "annotations",
         "image_id text, class_id u8, attribute_ids u16s, height u32, width u32, area_px u64, row u64, notes texts, \
@@ -41,6 +41,7 @@ pub const TABLES: [(&str, &str); 17] = [
          alike text",
     ),
     ("duplicates", "key text, image_id text, of text, of_image_id text, kind text, bits u32, colour f32"),
+    ("changes", "image_id text, change text, rows_now u32, rows_before u32"),
     ("overlaps", "class_a u8, class_b u8, images u64, overlapping u64, pixels u64, hidden u64"),
     ("policies", "policy text, class_id u8, annotated u64, visible u64"),
     ("grids", "class_id u8, y u8, x u8, share f64"),
