@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Selvedge beside its peers and the floor: each figure with the bound that was set for it, slow or not.
-#   bash tests/peers/bench.sh [masks|cutout|plan|list|train|loader|curves|help|guard|all]...
+#   bash tests/peers/bench.sh [masks|stats|cutout|plan|list|train|loader|curves|help|guard|all]...
 # Everything lies in .bench, kept between calls. SELVEDGE names the program; U2NETP a model of that name (without it there
 # is no cutout section); BENCH_LONG=1 adds the run of 2,400 photos. Compare CPU seconds and ratios within one call: wall
 # seconds depend on what else the machine does.
@@ -115,6 +115,30 @@ ours, peer = read(parts), read([f"{folder}/peer.parquet"])
 same = ours.height == peer.height and all((ours[name] == peer[name]).all() for name in columns)
 print(f"  the same masks as the peer's: {'yes' if same else 'NO'}")
 P
+}
+
+# All questions that need no photo, on the tables of the whole CSV: with the figures of masks that SQL cannot compute made
+# first, and again with these remembered. The peer answers a few of them from the CSV, as notebooks do.
+stats() {
+    local data=$bench/masks out=$bench/stats/store wall cpu peak first peer parts
+    mkdir -p "$data" "$bench/stats"
+    [ -s "$data/train.csv" ] || { "$PYTHON" "$peers/gen_train_csv.py" --out "$data/train.new" && mv "$data/train.new" "$data/train.csv"; }
+    rm -rf "$out"
+    measure stats-ingest "$selvedge" ingest --csv "$data/train.csv" --out "$out" --log quiet >/dev/null
+    measure stats-merge "$selvedge" merge --annotations "$out" --out "$out" --classes all --log quiet >/dev/null
+    measure stats-split "$selvedge" split --data "$out" --log quiet >/dev/null
+    parts=("$out"/annotations/*.parquet "$out"/masks/*.parquet "$out"/splits/*.parquet)
+    heading "stats: $(($(wc -l <"$data/train.csv") - 1)) rows, $(ls sql/*.sql sql/checks/*.sql | wc -l) questions and checks"
+    read -r wall cpu peak < <(measure stats-floor cat "${parts[@]}")
+    line "floor: reading the tables' files once, CPU s" "$cpu"
+    read -r wall first peak < <(measure stats-first "$selvedge" stats --data "$out" --sql sql --log quiet)
+    line "first report, CPU s" "$first ($wall s)" "15 CPU s" "$first <= 15"
+    line "first report, peak memory, MB" "$peak" "1024 MB" "$peak <= 1024"
+    read -r wall cpu peak < <(measure stats-again "$selvedge" stats --data "$out" --sql sql --log quiet)
+    line "next report, figures of masks remembered, CPU s" "$cpu ($wall s)"
+    read -r wall peer peak < <(measure stats-peer "$PYTHON" "$peers/stats_pandas.py" "$data/train.csv")
+    line "peer (pandas), 6 of the questions from the CSV, CPU s" "$peer, $peak MB"
+    line "CPU s, ours for all to the peer's for 6" "$(calc "$first / $peer")x"
 }
 
 # photos COUNT: a folder of so many photos of 3 megapixels; the first 24 are pictures, the others links to them.
@@ -430,11 +454,11 @@ curves() {
 
 sections=("$@")
 [ ${#sections[@]} -gt 0 ] || sections=(all)
-[ "${sections[*]}" != all ] || sections=(help guard masks plan cutout train loader curves)
+[ "${sections[*]}" != all ] || sections=(help guard masks stats plan list cutout train loader curves)
 for section in "${sections[@]}"; do
     case $section in
-    masks | cutout | plan | train | loader | curves | help | guard) ;;
-    *) echo "bench.sh: $section is no section: masks, cutout, plan, train, loader, curves, help, guard, all" >&2; exit 2 ;;
+    masks | stats | cutout | plan | list | train | loader | curves | help | guard) ;;
+    *) echo "bench.sh: $section is no section: masks, stats, cutout, plan, list, train, loader, curves, help, guard, all" >&2; exit 2 ;;
     esac
 done
 for section in "${sections[@]}"; do
