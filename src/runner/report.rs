@@ -18,7 +18,6 @@ use crate::storage::{Store, redact, split_location};
 use crate::table::schema::{ANNOTATIONS, IMAGES, MASKS, SPLITS};
 use bytes::Bytes;
 use futures::TryStreamExt;
-use std::collections::BTreeSet;
 
 /// The page's name where no other is given.
 const FILE: &str = "report.html";
@@ -79,26 +78,8 @@ pub fn page(
     wanted: &Wanted,
     context: &Context,
 ) -> Result<Page, Error> {
-    let known: BTreeSet<&str> = findings.asked.iter().map(|asked| asked.question.section.0.as_str()).collect();
-    if let Some(unknown) =
-        statistics.forms.iter().find(|form| !known.iter().any(|part| part.eq_ignore_ascii_case(form)))
-    {
-        let known = known.into_iter().collect::<Vec<_>>().join(", ");
-        return Err(Error::Usage(format!("there is no part {unknown} in a report; there are {known}")));
-    }
     let store = context.tables.store();
-    let newest = || -> Result<Option<End>, Error> {
-        for run in state::runs(store)?.iter().rev() {
-            if let Some(end) = state::read::<End>(store, &format!("{}/outcome.json", state::folder(run)))? {
-                return Ok(Some(end));
-            }
-        }
-        Ok(None)
-    };
-    let end = match &wanted.run {
-        Some(run) => state::read::<End>(store, &format!("{}/outcome.json", state::folder(run)))?,
-        None => newest()?,
-    };
+    let end = end_of(wanted.run.as_deref(), store)?;
     let source = redact(store.url());
     let title = if wanted.title.is_empty() { format!("Report of {}", name_of(&source)) } else { wanted.title.clone() };
     let heading = Heading {
@@ -106,29 +87,54 @@ pub fn page(
         made: clock::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
         command: command(&source, statistics, findings.is_blocked() && context.tables.is_staged()),
         source,
-        csv: Some(format!("{}-tables", FILE.trim_end_matches(".html"))),
         forms: statistics.forms.clone(),
         facts: facts(end.as_ref(), wanted, context).map_err(Error::of_stage(&context.stage))?,
-        failure: end
-            .as_ref()
-            .filter(|end| end.exit == Some(Exit::Failed as u8))
-            .map(|end| end.error.clone().unwrap_or_else(|| "items failed, or too many are quarantined".to_owned())),
+        failure: end.as_ref().and_then(failure),
     };
     let mut page = paper::page(findings, &heading);
     Pictures { photos: settings.photos.as_ref(), context }.add_to(&mut page)?;
     Ok(page)
 }
 
-/// Puts the page with a CSV of every table beside it: these first, since the page leads to them. Gives the page's place.
+/// The end of a run, or of the newest that has ended; none of one that is under way.
+fn end_of(run: Option<&str>, store: &Store) -> Result<Option<End>, Error> {
+    let end = |run: &str| state::read::<End>(store, &format!("{}/outcome.json", state::folder(run)));
+    let Some(run) = run else {
+        for run in state::runs(store)?.iter().rev() {
+            if let Some(end) = end(run)? {
+                return Ok(Some(end));
+            }
+        }
+        return Ok(None);
+    };
+    let ended = end(run)?;
+    if ended.is_none() && store.wait(store.head(&format!("{}/run.json", state::folder(run))))?.is_none() {
+        let text = format!("{} has no run {run}; `selvedge runs list` names them", store.url());
+        return Err(Error::Usage(text));
+    }
+    Ok(ended)
+}
+
+/// Why a run is no good one, if so: what it was to make was not made, or waits in staging.
+fn failure(end: &End) -> Option<String> {
+    let bad = [Exit::Failed as u8, Exit::Blocked as u8];
+    let exit = end.exit.filter(|exit| bad.contains(exit))?;
+    let word = if exit == Exit::Blocked as u8 { "was blocked" } else { "failed" };
+    let why = end.error.as_deref().unwrap_or("items failed, or too many are quarantined");
+    Some(format!("the run {} {word}: {why}", end.run.as_deref().unwrap_or_default()))
+}
+
+/// Puts the page, and beside it, in a folder of the page's name, a CSV of every table: these first, since the page leads to
+/// them. Gives the page's place.
 pub fn write(page: &Page, findings: &Findings, folder: &Store, file: &str) -> Result<String, stage::Error> {
-    let tables = format!("{}-tables", FILE.trim_end_matches(".html"));
+    let tables = format!("{}-tables", file.trim_end_matches(".html"));
     let answers = findings.asked.iter().map(|asked| (&asked.question.name, &asked.answer));
     let failed = findings.failed().map(|checked| (&checked.question.name, &checked.answer));
     for (name, answer) in answers.chain(failed) {
         let bytes = Bytes::from(csv(&paper::table(answer)));
-        folder.wait(folder.put(&format!("{tables}/{name}.csv"), bytes))?;
+        folder.wait(folder.put(&format!("{tables}/{}", paper::csv_of(name)), bytes))?;
     }
-    folder.wait(folder.put(file, Bytes::from(page.html())))?;
+    folder.wait(folder.put(file, Bytes::from(paper::linked(page, &tables).html())))?;
     Ok(folder.child(file).url().to_owned())
 }
 
@@ -178,7 +184,7 @@ fn facts(end: Option<&End>, wanted: &Wanted, context: &Context) -> Result<Vec<(S
             add("Run", format!("{run} of {}, {result}", end.pipeline));
         }
         None => {
-            if let Some(run) = wanted.run.as_deref().filter(|run| *run != "-") {
+            if let Some(run) = &wanted.run {
                 add("Run", format!("{run}, under way when this page was made"));
             }
         }

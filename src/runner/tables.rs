@@ -11,6 +11,7 @@ use crate::stage::tables::Tables;
 use crate::stage::{self, Context, Report, ingest, merge, split, stats};
 use crate::storage::{Options, Store, split_location};
 use crate::table::{Table, schema};
+use std::collections::BTreeSet;
 
 /// What the table of a stage depends on now.
 pub fn fingerprint(kind: &Kind, context: &Context) -> Result<Fingerprint, Error> {
@@ -134,16 +135,26 @@ fn split_settings(
     Ok(split::Settings { photos, ..settings.clone() })
 }
 
-/// What to ask: the questions of the folder named, else of `./sql` if there is one, else the shipped ones.
+/// What to ask: the questions of the folder named, else of `./sql` if there is one, else the shipped ones. A part of the
+/// page that none of them belongs to is refused here, before any work.
 pub fn stats_settings(statistics: &Statistics, context: &Context) -> Result<stats::Settings, stage::Error> {
-    let Statistics { sql, photos, baseline, accept, options, .. } = statistics;
+    let Statistics { sql, photos, baseline, accept, forms, options, .. } = statistics;
     let here = std::path::Path::new("sql").is_dir().then_some("sql");
     let opened = |place: Option<&str>| place.map(|place| open(place, options, context)).transpose();
-    Ok(stats::Settings {
+    let settings = stats::Settings {
         sql: opened(sql.as_deref().or(here))?,
         only: Vec::new(),
         photos: opened(photos.as_deref())?,
         baseline: baseline.clone(),
         accept: accept.clone(),
-    })
+    };
+    if !forms.is_empty() {
+        let questions = stats::questions(&settings)?;
+        let parts: BTreeSet<&str> = questions.iter().map(|question| question.section.0.as_str()).collect();
+        if let Some(form) = forms.iter().find(|form| !parts.iter().any(|part| part.eq_ignore_ascii_case(form))) {
+            let parts = parts.into_iter().collect::<Vec<_>>().join(", ");
+            return Err(stage::Error::Usage(format!("there is no part {form} in a report; there are {parts}")));
+        }
+    }
+    Ok(settings)
 }

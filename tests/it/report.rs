@@ -97,7 +97,7 @@ fn a_report_is_made_and_what_passes_is_promoted() {
         assert!(page.contains("Class balance") && page.contains("<svg") && page.contains("data:image/jpeg;base64,"));
         assert!(page.contains("No photo in two splits") && !page.contains("<script"));
     }
-    let csv = page(place.path(), "public/report-tables/03_class_balance.csv");
+    let csv = page(place.path(), "public/page-tables/03_class_balance.csv");
     assert_eq!(csv.lines().count(), 47, "a line for each class below the names");
     let waiting = fs::read_dir(place.path().join("store/annotations")).unwrap();
     let names: Vec<_> = waiting.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -124,6 +124,8 @@ fn a_class_that_vanished_blocks_and_can_be_accepted() {
     assert_eq!(again["outcome"], "blocked", "the same data is blocked again");
     let seen = json(place.path(), 4, &["stats", "--data", "store", "--staged", "--only", "class_not_vanished"]);
     assert_eq!(failed(&seen), ["class_not_vanished"]);
+    let told = json(place.path(), 0, &["report", "store", "--out", "now.html"]);
+    assert_eq!(told["verdict"], "failed", "what is published is fine, and the newest run was blocked all the same");
     let published = json(place.path(), 0, &["stats", "--data", "store"]);
     assert!(!failed(&published).contains(&"class_not_vanished"), "what is published has it still");
 
@@ -206,10 +208,11 @@ fn a_file_put_into_the_folder_appears_on_the_page() {
     let told = json(place.path(), 0, &words);
     assert_eq!((told["verdict"].as_str(), failed(&told)), (Some("passed with warnings"), vec!["never"]));
     let page = page(place.path(), "own.html");
-    assert!(page.contains("Wide images") && page.contains("look at them"));
-    assert!(place.path().join("report-tables/my_own.csv").exists());
+    assert!(page.contains("Wide images") && page.contains("look at them") && page.contains("own-tables/my_own.csv"));
+    assert!(place.path().join("own-tables/my_own.csv").exists());
     let unknown = selvedge(place.path(), &["report", "store", "--form", "datset"]).output().unwrap();
     assert_eq!(code(&unknown), 2);
+    assert_eq!(code(&end(place.path(), &["report", "store", "--run", "20200101T000000.000Z-00000000"])), 2);
 }
 
 #[test]

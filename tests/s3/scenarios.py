@@ -344,7 +344,7 @@ def a_dataset_is_reported_every_night_and_one_that_lost_rows_stays_in_staging(it
         assert code == 0 and versions() == 1, told
         first = it.shop.objects(page)[page]
         assert b"<svg" in first and b"data:image/jpeg;base64," in first
-        assert f"{it.place}/reports/report-tables/03_class_balance.csv" in it.shop.objects(f"{it.place}/reports/")
+        assert f"{it.place}/reports/dataset-tables/03_class_balance.csv" in it.shop.objects(f"{it.place}/reports/")
 
         it.shop.put(f"{it.place}/train.csv", "".join(line for row, line in enumerate(lines) if row % 4 != 1).encode())
         for _ in range(2):

@@ -21,13 +21,11 @@ pub struct Heading {
     pub source: String,
     /// The command that asks again, without the names of questions, such as `selvedge stats --data store`.
     pub command: String,
-    /// The folder of the tables as CSV, as a link from the page; none where they are not written.
-    pub csv: Option<String>,
     /// Parts that are shown; all when empty.
     pub forms: Vec<String>,
     /// Facts of the run and the data, in their order.
     pub facts: Vec<(String, String)>,
-    /// Why the run that the page is about failed, if it did.
+    /// Why the run that the page is about is no good one, if so.
     pub failure: Option<String>,
 }
 
@@ -74,7 +72,7 @@ fn verdict(findings: &Findings, heading: &Heading) -> Verdict {
 
 /// What is behind the verdict, in a line; how many checks held the page says itself.
 fn summary(findings: &Findings, heading: &Heading) -> String {
-    let mut words: Vec<String> = heading.failure.iter().map(|failure| format!("the run failed: {failure}")).collect();
+    let mut words: Vec<String> = heading.failure.iter().cloned().collect();
     words.extend(findings.failed().map(|checked| {
         let word = if checked.rule.severity == Severity::Block { "blocks" } else { "warns" };
         format!("{} {word}", checked.question.title)
@@ -163,7 +161,7 @@ fn figure(question: &Question, answer: &Answer, heading: &Heading) -> Figure {
         notes: absent.into_iter().collect(),
         command: command(&question.name, heading),
         sql: question.text.clone(),
-        csv: csv(&question.name, heading),
+        csv: Some(csv_of(&question.name)),
     }
 }
 
@@ -179,7 +177,7 @@ fn check(checked: &Checked, heading: &Heading) -> Check {
         table: table(&checked.answer),
         rows: checked.answer.rows.len() as u64,
         command: command(&question.name, heading),
-        csv: csv(&question.name, heading).filter(|_| checked.outcome == CheckOutcome::Failed),
+        csv: (checked.outcome == CheckOutcome::Failed).then(|| csv_of(&question.name)),
     }
 }
 
@@ -187,6 +185,16 @@ fn command(name: &str, heading: &Heading) -> String {
     format!("{} --only {}", heading.command, quoted(name))
 }
 
-fn csv(name: &str, heading: &Heading) -> Option<String> {
-    heading.csv.as_ref().map(|folder| format!("{folder}/{name}.csv"))
+/// The file of an answer as CSV, in the folder of the page's tables.
+pub fn csv_of(name: &str) -> String {
+    format!("{name}.csv")
+}
+
+/// The page with links into the folder of its tables.
+pub fn linked(page: &Page, folder: &str) -> Page {
+    let mut page = page.clone();
+    let figures = page.parts.iter_mut().flat_map(|part| &mut part.sections).flat_map(|section| &mut section.figures);
+    let links = figures.map(|figure| &mut figure.csv).chain(page.checks.iter_mut().map(|check| &mut check.csv));
+    links.flatten().for_each(|link| *link = format!("{folder}/{link}"));
+    page
 }
