@@ -314,6 +314,7 @@ fn a_header_that_cannot_be_meant_is_refused_with_its_file() {
         ("-- chart: bars label=n value=missing", "missing"),
         ("-- keep: n", "write keep"),
         ("-- severity: fatal", "block or warn"),
+        ("-- sevrity: block", "did you mean severity?"),
         ("-- numbers: n", "write"),
     ] {
         let text = format!("{line}\nSELECT COUNT(*) AS n FROM masks");

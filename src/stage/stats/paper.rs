@@ -44,6 +44,14 @@ pub fn page(findings: &Findings, heading: &Heading) -> Page {
         }
     }
     let verdict = verdict(findings, heading);
+    let mut reproduce = vec![("Ask all of it again".to_owned(), heading.command.clone())];
+    for Asked { question, .. } in findings.asked.iter().filter(|asked| asked.question.numbers.is_some()) {
+        if parts.iter().any(|part| part.title == question.section.0) {
+            let figures = format!("Headline figures of {}", question.section.0);
+            reproduce.push((figures, command(&question.name, heading)));
+        }
+    }
+    reproduce.push(("One question alone".to_owned(), format!("{} --only NAME", heading.command)));
     Page {
         title: heading.title.clone(),
         made: heading.made.clone(),
@@ -53,10 +61,7 @@ pub fn page(findings: &Findings, heading: &Heading) -> Page {
         facts: heading.facts.clone(),
         checks: findings.checks.iter().map(|checked| check(checked, heading)).collect(),
         parts,
-        reproduce: vec![
-            ("Ask all of it again".to_owned(), heading.command.clone()),
-            ("One question alone".to_owned(), format!("{} --only NAME", heading.command)),
-        ],
+        reproduce,
     }
 }
 
@@ -113,7 +118,7 @@ fn part(name: &str, findings: &Findings, heading: &Heading) -> Option<Part> {
         });
         part.sections[place].figures.push(figure(question, answer, heading));
     }
-    (!part.sections.is_empty()).then_some(part)
+    (!part.sections.is_empty() || !part.numbers.is_empty()).then_some(part)
 }
 
 /// Whether every table that the question names, but for the lists that are always there, is absent: a question about classes

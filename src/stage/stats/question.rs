@@ -8,6 +8,10 @@ use crate::table;
 use polars::prelude::{AnyValue, DataFrame};
 use std::collections::BTreeSet;
 
+/// Words that a line of the header begins with, besides `column NAME`.
+const KEYS: [&str; 10] =
+    ["title", "question", "grain", "section", "chart", "numbers", "keep", "optional", "severity", "advice"];
+
 /// Figures of an answer that are kept for later reports: for each row one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keep {
@@ -126,6 +130,9 @@ impl Question {
                     if let Some(column) = key.strip_prefix("column ") {
                         let column = AnswerColumn { name: column.trim().to_owned(), meaning: value.to_owned() };
                         parsed.meanings.push(column);
+                    } else if let Some(meant) = KEYS.iter().find(|known| strsim::damerau_levenshtein(key, known) <= 2) {
+                        // Other comments are free; a misspelt severity must not turn a check into a warning.
+                        return Err(wrong(format!("did you mean {meant}?")));
                     }
                 }
             }
