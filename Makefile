@@ -58,13 +58,13 @@ test-s3: build $(VENV)/ready
 
 ## A report in a browser, Debian's headless Chromium: light, dark, phone, paper; as root where it is still to be installed.
 test-page: build
-	@mkdir -p $(CARGO_TARGET_DIR)/tmp/browser
-	@cd $(CARGO_TARGET_DIR)/tmp/browser && rm -rf data store report.html && \
+	@mkdir -p $(CARGO_TARGET_DIR)/browser
+	@cd $(CARGO_TARGET_DIR)/browser && rm -rf data store report.html && \
 		program=$(abspath $(SELVEDGE)) && \
 		$$program sample-data --images 40 --catalog 8 --scenes lookbook --long-side 160 --out data >/dev/null && \
 		$$program ingest --csv data/train.csv --out store && $$program merge --classes all --annotations store --out store && \
 		$$program split --data store --photos data/train && $$program report store --photos data/train --out report.html
-	bash tests/browser.sh $(CARGO_TARGET_DIR)/tmp/browser/report.html --charts 30
+	bash tests/browser.sh $(CARGO_TARGET_DIR)/browser/report.html --charts 30
 
 ## What must hold before a test is run.
 check:

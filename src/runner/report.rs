@@ -59,9 +59,8 @@ pub fn stage(statistics: &Statistics, context: &Context) -> Result<Report, stage
         let (name, rows) = (&checked.question.name, checked.answer.rows.len());
         note(&context.events, Level::Warn, format!("{name} found {rows}: {}", checked.rule.advice));
     }
-    let promoted = context.tables.promote(&context.fence)?;
+    let promoted = promote(context)?;
     stats::keep(&findings, &settings, context)?;
-    clear(store)?;
     let mut summary = findings.summary();
     if !promoted.is_empty() {
         summary = format!("{summary}; promoted {}", promoted.join(", "));
@@ -146,13 +145,16 @@ pub fn place_of(place: &str) -> Result<(String, String), stage::Error> {
     }
 }
 
-/// What an earlier report left aside is answered by now.
-fn clear(store: &Store) -> Result<(), stage::Error> {
+/// Lets out what no check blocks, and removes what an earlier report left aside, which is answered by now. Gives the names of
+/// the tables.
+pub fn promote(context: &Context) -> Result<Vec<&'static str>, stage::Error> {
+    let promoted = context.tables.promote(&context.fence)?;
+    let store = context.tables.store();
     let left: Vec<crate::storage::ObjectInfo> = store.wait(store.list(STAGING).try_collect())?;
     for object in left {
         store.wait(store.delete(&object.key))?;
     }
-    Ok(())
+    Ok(promoted)
 }
 
 /// The last part of a place.

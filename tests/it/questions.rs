@@ -4,7 +4,6 @@
 mod answer;
 mod faults;
 mod header;
-mod speed;
 mod tables;
 
 use answer::{ask, columns, rows, text};

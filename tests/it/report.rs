@@ -224,3 +224,19 @@ fn a_report_of_cutouts_shows_them() {
     assert!(page.contains("Most doubtful") && page.contains("data:image/png;base64,"), "{}", told["summary"]);
     assert!(!page.contains("id=\"dataset\""));
 }
+
+#[test]
+fn a_table_that_no_question_names_is_promoted_too() {
+    let place = place();
+    let sql = place.path().join("questions");
+    fs::create_dir_all(&sql).unwrap();
+    fs::write(sql.join("n.sql"), "SELECT COUNT(*) AS n FROM masks").unwrap();
+    let own = PIPELINE.replace("kind = \"stats\"", "kind = \"stats\"\nsql = \"questions\"");
+    fs::write(place.path().join("data.toml"), &own).unwrap();
+    json(place.path(), 0, &["run", "data.toml"]);
+    fs::write(place.path().join("data.toml"), own.replace("kind = \"split\"", "kind = \"split\"\nseed = 9")).unwrap();
+    let ended = json(place.path(), 0, &["run", "data.toml"]);
+    assert_eq!(ended["stages"]["stats"], "cached; promoted splits");
+    assert_eq!(versions(place.path()), [1, 1, 2]);
+    assert!(json(place.path(), 0, &["run", "data.toml"])["nothing_to_do"].as_bool().unwrap());
+}
